@@ -1,0 +1,32 @@
+//! Timbre turns a sentence into a finished piece of music on one's own machine.
+//!
+//! The modules stand in the order in which data flows through them, and import only upwards in this list:
+//!
+//! ```text
+//! request  ->  plan  ->  render  ->  mix  ->  master  ->  artifact
+//! a sentence   sections   sound      one      loudness    48 kHz / 24-bit WAV
+//!              in bars    per part   timeline true peak   + manifest
+//! ```
+//!
+//! `audio`, `music` and `wire` are vocabulary and need no feature; `wire` alone is enough to talk to a server. Feature
+//! `pipeline` adds everything up to `job`, feature `service` (the default) HTTP, settings and the program.
+
+pub mod audio;
+pub mod music;
+pub mod wire;
+#[cfg(feature = "pipeline")]
+pub mod request;
+#[cfg(feature = "pipeline")]
+pub mod plan;
+#[cfg(feature = "pipeline")]
+pub mod render;
+#[cfg(feature = "pipeline")]
+pub mod mix;
+#[cfg(feature = "pipeline")]
+pub mod master;
+#[cfg(feature = "pipeline")]
+pub mod artifact;
+#[cfg(feature = "pipeline")]
+pub mod job;
+#[cfg(feature = "service")]
+pub mod http;

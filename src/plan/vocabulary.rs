@@ -1,0 +1,1 @@
+//! The words Timbre knows, read from `vocabulary.toml`.

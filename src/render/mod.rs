@@ -1,0 +1,140 @@
+//! The engine contract, and the stage that walks a plan through an engine section by section.
+
+use std::{fmt::Debug, ops::ControlFlow};
+
+use thiserror::Error;
+
+use crate::{
+    audio::{Pcm, Spec},
+    plan::Plan,
+    wire::Sampling,
+};
+
+pub mod synth;
+
+/// Turns one section of a plan into sound. Called from plain threads, several at once; may block.
+pub trait Engine: Send + Sync + Debug {
+    /// As used in requests, manifests, logs and metrics.
+    fn name(&self) -> &str;
+
+    /// What it can do.
+    fn limits(&self) -> Limits;
+
+    /// Renders one section.
+    ///
+    /// `before` is the section that it follows, when that one was rendered by the same engine: it may go on from it
+    /// or ignore it. The result depends on nothing but the arguments.
+    ///
+    /// # Errors
+    /// [`EngineError::Cancelled`] as soon as `watch` breaks, otherwise why it cannot be rendered.
+    fn render(
+        &self,
+        section: &SectionSpec<'_>,
+        before: Option<&Rendered>,
+        watch: &dyn Watch,
+    ) -> Result<Rendered, EngineError>;
+}
+
+/// Hears of progress, and may stop it: one callback is both progress bar and cancel button.
+pub trait Watch: Send + Sync {
+    /// `done` is the share of the section that is rendered, 0 to 1, never falling. To break is to cancel.
+    fn progress(&self, done: f64) -> ControlFlow<()>;
+}
+
+/// What an engine can do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limits {
+    /// Its own rate and channels: what [`Rendered`] has.
+    pub spec: Spec,
+    /// Longest section it can render at once, in seconds. `None` is no limit.
+    pub longest_section_seconds: Option<f64>,
+    /// Whether it can give stems.
+    pub stems: bool,
+    /// Whether requests may name a model and sampling for it.
+    pub samples_a_model: bool,
+    /// Licence of what it makes, for people.
+    pub licence: String,
+    /// Model and revision, when it has one.
+    pub model: Option<String>,
+}
+
+/// One section to be rendered. Frame counts are at the engine's own rate.
+#[derive(Clone, Copy, Debug)]
+pub struct SectionSpec<'a> {
+    /// The whole plan.
+    pub plan: &'a Plan,
+    /// Which of its sections.
+    pub index: usize,
+    /// Frames to play *before* the section's bar line, to be faded in under the section before (a pickup); 0 unless it is
+    /// joined by a crossfade.
+    pub lead_frames: usize,
+    /// Frames of the section itself.
+    pub frames: usize,
+    /// What the music should not have; may be empty.
+    pub negative_prompt: &'a str,
+    /// How tokens are drawn.
+    pub sampling: Option<Sampling>,
+    /// Whether [`Rendered::stems`] is wanted.
+    pub stems: bool,
+}
+
+/// A rendered section.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rendered {
+    /// `lead_frames`, then `frames`, then whatever still rings after the section's end (any length, also none).
+    pub sound: Pcm,
+    /// How many frames of `sound` lie before the section's bar line.
+    pub lead_frames: usize,
+    /// One per instrument group in a fixed order, each as long as `sound` and summing to it. Empty unless asked for.
+    pub stems: Vec<Stem>,
+    /// What the engine wants to know when it renders the next section, in its own encoding.
+    pub tail: Vec<u8>,
+}
+
+/// One instrument group on its own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stem {
+    /// Name of the group, as `drums`.
+    pub name: String,
+    /// Its sound.
+    pub sound: Pcm,
+}
+
+/// Why a section could not be rendered.
+#[derive(Debug, Error)]
+pub enum EngineError {
+    /// The watch said stop. Not a fault.
+    #[error("cancelled")]
+    Cancelled,
+    /// The section asks for something that this engine has not. Trying again will not help.
+    #[error("{engine} cannot render section {section}: {reason}")]
+    Unsupported {
+        /// Name of the engine.
+        engine: String,
+        /// Id of the section.
+        section: String,
+        /// What it has not.
+        reason: String,
+    },
+    /// The engine gave something that is no usable sound. Trying again will not help.
+    #[error("{engine} gave unusable sound for section {section}: {reason}")]
+    BadSound {
+        /// Name of the engine.
+        engine: String,
+        /// Id of the section.
+        section: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Something failed inside the engine. Trying again may help.
+    #[error("{engine} failed in section {section}")]
+    Failed {
+        /// Name of the engine.
+        engine: String,
+        /// Id of the section.
+        section: String,
+        /// The cause; for the log, not for the caller.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}

@@ -1,0 +1,1 @@
+//! The built-in engine: a composer and a synthesiser that obey the plan. No weights, always there.

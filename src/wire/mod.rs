@@ -1,0 +1,24 @@
+//! Every body that crosses the network or lands in a file: plain serde structs, described for OpenAPI.
+//!
+//! A client needs nothing else of this crate. Meaning and limits are enforced by [`crate::request`] and [`crate::plan`]
+//! (feature `pipeline`), not here.
+
+mod artifact;
+mod generation;
+mod plan;
+mod problem;
+mod service;
+mod status;
+
+pub use artifact::{
+    ArtifactFile, ArtifactLinks, GenerationArtifact, LoudnessReport, Manifest, Provenance, SectionMark,
+    StemFile,
+};
+pub use generation::{BitDepth, EngineChoice, GenerationRequest, OutputFormat, OutputOptions, Sampling};
+pub use plan::{
+    CompositionPlan, Energy, Inference, MotifNote, Orchestration, PlanSection, Role, Source, Theme,
+    Transition, TransitionKind,
+};
+pub use problem::{FieldError, Problem};
+pub use service::{DeviceInfo, EngineInfo, EngineList, Health, QueueInfo};
+pub use status::{GenerationStatus, JobList, JobState, SectionProgress};

@@ -1,0 +1,79 @@
+//! What the service says of itself.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// The state of the service.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Health {
+    /// `ok`, or `draining` while it shuts down.
+    pub status: String,
+    /// Version of the server.
+    pub version: String,
+    /// Seconds since it started.
+    pub uptime_seconds: f64,
+    /// Whether a request would be accepted and rendered now.
+    pub ready: bool,
+    /// The device that engines compute on.
+    pub device: DeviceInfo,
+    /// Every engine, available or not.
+    pub engines: Vec<EngineInfo>,
+    /// The queue.
+    pub queue: QueueInfo,
+    /// Where jobs are kept, as `memory`.
+    pub store: String,
+}
+
+/// The device that engines compute on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DeviceInfo {
+    /// `cpu`, `cuda` or `metal`.
+    pub kind: String,
+    /// What the machine calls it.
+    pub name: String,
+    /// Processor threads that rendering may use.
+    pub threads: usize,
+}
+
+/// One engine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct EngineInfo {
+    /// Name, as in a request.
+    pub name: String,
+    /// Whether it can render now.
+    pub available: bool,
+    /// Whether `auto` would take it.
+    pub default: bool,
+    /// Why it is or is not available.
+    pub reason: String,
+    /// Its own frames per second, before resampling.
+    pub sample_rate: Option<u32>,
+    /// Its own channels.
+    pub channels: Option<u16>,
+    /// Whether it gives stems.
+    pub stems: bool,
+    /// Longest section it renders at once, in seconds; null is no limit.
+    pub longest_section_seconds: Option<f64>,
+    /// Licence of what it makes.
+    pub licence: Option<String>,
+}
+
+/// All engines.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct EngineList {
+    /// The engines.
+    pub engines: Vec<EngineInfo>,
+}
+
+/// The queue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct QueueInfo {
+    /// Jobs that wait.
+    pub queued: usize,
+    /// Jobs that run.
+    pub running: usize,
+    /// Most jobs that may wait; one more is answered with 429.
+    pub capacity: usize,
+    /// Jobs rendered at the same time.
+    pub workers: usize,
+}
