@@ -111,7 +111,7 @@ impl Plan {
     /// SHA-256 of the plan as compact JSON, in hexadecimal.
     pub fn sha256(&self) -> String {
         let json = serde_json::to_vec(&self.wire).unwrap_or_default();
-        format!("{:x}", Sha256::digest(json))
+        base16ct::lower::encode_string(&Sha256::digest(json))
     }
 }
 
