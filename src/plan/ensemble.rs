@@ -46,7 +46,7 @@ pub(super) fn players(brief: &Brief<'_>, style: &Style, vocabulary: &Vocabulary)
         (true, false) if brief.styles.is_empty() => players.harmony.clone_from(&players.lead),
         (true, false) => fill(&mut players.harmony, &usual.harmony),
         (false, true) if names_players => {
-            players.lead = players.harmony.first().cloned().into_iter().collect()
+            players.lead = players.harmony.first().cloned().into_iter().collect();
         }
         (false, true) => fill(&mut players.lead, &usual.lead),
         (false, false) => {}

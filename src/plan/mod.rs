@@ -10,7 +10,7 @@ use thiserror::Error;
 use crate::{
     audio::SampleRate,
     request::Request,
-    wire::{CompositionPlan, FieldError},
+    wire::{CompositionPlan, FieldError, TransitionKind},
 };
 
 pub mod vocabulary;
@@ -106,6 +106,17 @@ impl Plan {
         rate.frames(
             self.wire.sections.get(index).map_or(self.wire.duration_seconds, |section| section.start_seconds),
         )
+    }
+
+    /// How many frames of section `index` sound before its bar line, at some rate: the length of its crossfade, but no more than
+    /// the section before has.
+    pub fn lead_at(&self, index: usize, rate: SampleRate) -> usize {
+        let Some(section) = self.wire.sections.get(index) else { return 0 };
+        if index == 0 || section.transition.kind != TransitionKind::Crossfade {
+            return 0;
+        }
+        let room = self.start_at(index, rate) - self.start_at(index - 1, rate);
+        rate.frames(section.transition.beats * self.beat_seconds()).min(room)
     }
 
     /// SHA-256 of the plan as compact JSON, in hexadecimal.
