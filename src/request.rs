@@ -83,7 +83,7 @@ impl Default for Output {
 /// what is `None` is for the planner to infer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
-    /// What the music should be; trimmed, 1 to 1000 characters.
+    /// What the music should be: one line, 1 to 1000 characters.
     pub prompt: String,
     /// Length that was asked for, in seconds.
     pub duration_seconds: Option<f64>,
@@ -127,12 +127,12 @@ impl Request {
     /// When any value is outside its limits; every such value is named.
     pub fn new(wire: GenerationRequest, defaults: &Defaults) -> Result<Self, RequestError> {
         let mut check = Check::default();
-        let prompt = wire.prompt.trim().to_owned();
+        let prompt = one_line(&wire.prompt);
         check.text("prompt", &prompt);
         if prompt.is_empty() {
             check.add("prompt", "is empty: say what the music should be, as \"slow piano over rain\"".into());
         }
-        let negative_prompt = wire.negative_prompt.unwrap_or_default().trim().to_owned();
+        let negative_prompt = one_line(wire.negative_prompt.as_deref().unwrap_or_default());
         check.text("negative_prompt", &negative_prompt);
         check.range("duration_seconds", wire.duration_seconds, &DURATION_SECONDS, "seconds");
         check.range("tempo_bpm", wire.tempo_bpm, &TEMPO_BPM, "beats per minute");
@@ -200,6 +200,11 @@ impl Request {
     }
 }
 
+/// A text with every run of white space, line ends included, as one space.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// A seed that nobody can predict, small enough for JSON.
 fn draw_seed() -> u64 {
     RandomState::new().hash_one(std::process::id()) & SEED_MAX
@@ -221,7 +226,7 @@ impl Check {
         if characters > PROMPT_CHARACTERS {
             self.add(field, format!("has {characters} characters, at most {PROMPT_CHARACTERS} are allowed"));
         }
-        if text.chars().any(|c| c.is_control() && !c.is_whitespace()) {
+        if text.chars().any(char::is_control) {
             self.add(field, "contains control characters".into());
         }
     }

@@ -10,10 +10,17 @@ use thiserror::Error;
 use crate::{
     audio::SampleRate,
     request::Request,
-    wire::{CompositionPlan, FieldError},
+    wire::{CompositionPlan, FieldError, TransitionKind},
 };
 
 pub mod vocabulary;
+mod brief;
+mod form;
+mod motif;
+mod ensemble;
+mod prompt;
+mod compose;
+mod check;
 
 /// A composition plan that can be rendered: every field is inside its limits, every name is known, and the derived fields are
 /// exact. Reads like the [`CompositionPlan`] it holds.
@@ -40,6 +47,35 @@ impl Deref for Plan {
 }
 
 impl Plan {
+    /// Computes everything derived: where sections start and how long they are, from bars, tempo and the exact duration.
+    ///
+    /// The last section ends where the piece ends, so that the lengths add up whatever the tempo.
+    fn from_authored(mut wire: CompositionPlan, warnings: Vec<String>) -> Result<Self, PlanError> {
+        let rate = SampleRate(wire.sample_rate);
+        let bar_seconds = wire.time_signature.bar_seconds(wire.tempo_bpm);
+        let end = wire.duration_seconds;
+        let last = wire.sections.len().saturating_sub(1);
+        let mut bars_before = 0.0;
+        for (index, section) in wire.sections.iter_mut().enumerate() {
+            let start = bars_before * bar_seconds;
+            bars_before += section.bars;
+            let stop = if index == last { end } else { bars_before * bar_seconds };
+            let frames = rate.frames(start)..rate.frames(stop);
+            if frames.is_empty() {
+                let field = format!("plan.sections[{index}].bars");
+                let message = "leave no time for this section".to_owned();
+                return Err(PlanError { errors: vec![FieldError { field, message }] });
+            }
+            section.start_seconds = start;
+            section.length_seconds = stop - start;
+            section.start_frame = frames.start as u64;
+            section.length_frames = frames.len() as u64;
+        }
+        wire.total_bars = form::bars_in(end, bar_seconds);
+        wire.total_frames = rate.frames(end) as u64;
+        Ok(Self { wire, warnings })
+    }
+
     /// What in the given plan was set right on the way.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
@@ -72,17 +108,35 @@ impl Plan {
         )
     }
 
+    /// How many frames of section `index` sound before its bar line, at some rate: the length of its crossfade, but no more than
+    /// the section before has.
+    pub fn lead_at(&self, index: usize, rate: SampleRate) -> usize {
+        let Some(section) = self.wire.sections.get(index) else { return 0 };
+        if index == 0 || section.transition.kind != TransitionKind::Crossfade {
+            return 0;
+        }
+        let room = self.start_at(index, rate) - self.start_at(index - 1, rate);
+        rate.frames(section.transition.beats * self.beat_seconds()).min(room)
+    }
+
     /// SHA-256 of the plan as compact JSON, in hexadecimal.
     pub fn sha256(&self) -> String {
         let json = serde_json::to_vec(&self.wire).unwrap_or_default();
-        Sha256::digest(json).iter().map(|byte| format!("{byte:02x}")).collect()
+        base16ct::lower::encode_string(&Sha256::digest(json))
     }
 }
 
 /// The plan of a request: its own, checked, or one made from the prompt.
 ///
 /// # Errors
-/// When the request brings a plan that cannot be honoured, or that contradicts the request.
-pub fn plan(_request: &Request) -> Result<Plan, PlanError> {
-    Err(PlanError { errors: Vec::new() })
+/// When the request brings a plan that cannot be honoured or contradicts the request, or when the prompt asks for a tempo
+/// outside the limits.
+pub fn plan(request: &Request) -> Result<Plan, PlanError> {
+    match &request.plan {
+        Some(wire) => check::accept(wire, request),
+        None => compose::compose(request),
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,11 @@ use crate::{
     wire::Sampling,
 };
 
+mod sections;
 pub mod synth;
+pub mod engines;
+
+pub use sections::sections;
 
 /// Turns one section of a plan into sound. Called from plain threads, several at once; may block.
 pub trait Engine: Send + Sync + Debug {

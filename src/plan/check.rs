@@ -1,0 +1,265 @@
+//! Accepts a plan from outside: every limit is checked, everything derived is computed again.
+
+use crate::{
+    plan::{
+        Plan, PlanError, form,
+        vocabulary::{Layer, vocabulary},
+    },
+    request::{DURATION_SECONDS, PROMPT_CHARACTERS, Request, SEED_MAX, TEMPO_BPM},
+    wire::{CompositionPlan, FieldError, Orchestration, PlanSection, TransitionKind},
+};
+
+/// Most sections of a plan.
+const SECTIONS: usize = 64;
+/// Longest section, in bars.
+const BARS: f64 = 512.0;
+/// Longest crossfade, in beats.
+const CROSSFADE_BEATS: f64 = 8.0;
+/// Most notes of a motif.
+const MOTIF_NOTES: usize = 32;
+/// Derived times that differ by less than this are the same, in seconds.
+const SAME_SECONDS: f64 = 1e-3;
+
+/// Checks a plan that came with a request.
+pub(super) fn accept(wire: &CompositionPlan, request: &Request) -> Result<Plan, PlanError> {
+    let mut check = Check { errors: Vec::new() };
+    check.plan(wire);
+    check.agreement(wire, request);
+    check.finish()?;
+    let mut wire = wire.clone();
+    let given = wire.clone();
+    // A plan that was made for the same length keeps that length to the last digit.
+    let total = derived_seconds(&wire);
+    if (total - wire.duration_seconds).abs() > 1e-6 {
+        wire.duration_seconds = total;
+    }
+    if let Some(asked) = request.duration_seconds {
+        if (asked - wire.duration_seconds).abs() > SAME_SECONDS {
+            let message = format!(
+                "is {asked} s, but the sections of the plan last {:.3} s; leave it out, or change the bars",
+                wire.duration_seconds
+            );
+            return Err(PlanError { errors: vec![FieldError { field: "duration_seconds".into(), message }] });
+        }
+        wire.duration_seconds = asked;
+    }
+    if !DURATION_SECONDS.contains(&wire.duration_seconds) {
+        let (low, high) = (DURATION_SECONDS.start(), DURATION_SECONDS.end());
+        let message = format!("last {:.3} s together, allowed are {low} to {high} s", wire.duration_seconds);
+        return Err(PlanError { errors: vec![FieldError { field: "plan.sections".into(), message }] });
+    }
+    wire.seed = request.seed;
+    wire.sample_rate = request.output.rate.0;
+    if wire.theme.dynamic_curve.len() != wire.sections.len() {
+        let levels = wire.sections.iter().map(|section| form::level(section.role, section.energy));
+        wire.theme.dynamic_curve = levels.collect();
+    }
+    let plan = Plan::from_authored(wire, Vec::new())?;
+    let warnings = corrections(&given, &plan);
+    Ok(Plan { warnings, ..plan })
+}
+
+fn derived_seconds(wire: &CompositionPlan) -> f64 {
+    let bars: f64 = wire.sections.iter().map(|section| section.bars).sum();
+    bars * wire.time_signature.bar_seconds(wire.tempo_bpm)
+}
+
+/// Derived values that were given and are not what they were said to be.
+fn corrections(given: &CompositionPlan, plan: &Plan) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let mut compare = |field: String, said: f64, is: f64| {
+        if said != 0.0 && (said - is).abs() > SAME_SECONDS {
+            warnings.push(format!("{field} was {said} and is {is:.3}: it follows from bars and tempo"));
+        }
+    };
+    compare("plan.duration_seconds".into(), given.duration_seconds, plan.duration_seconds);
+    compare("plan.total_bars".into(), given.total_bars, plan.total_bars);
+    for (index, (said, is)) in given.sections.iter().zip(&plan.sections).enumerate() {
+        compare(format!("plan.sections[{index}].start_seconds"), said.start_seconds, is.start_seconds);
+        compare(format!("plan.sections[{index}].length_seconds"), said.length_seconds, is.length_seconds);
+    }
+    let levels = given.theme.dynamic_curve.len();
+    if levels != 0 && levels != given.sections.len() {
+        warnings.push(format!(
+            "plan.theme.dynamic_curve had {levels} values for {} sections and was computed again",
+            given.sections.len()
+        ));
+    }
+    warnings
+}
+
+struct Check {
+    errors: Vec<FieldError>,
+}
+
+impl Check {
+    fn finish(self) -> Result<(), PlanError> {
+        if self.errors.is_empty() { Ok(()) } else { Err(PlanError { errors: self.errors }) }
+    }
+
+    fn require(&mut self, holds: bool, field: &str, message: impl FnOnce() -> String) {
+        if !holds {
+            self.errors.push(FieldError { field: format!("plan.{field}"), message: message() });
+        }
+    }
+
+    fn plan(&mut self, plan: &CompositionPlan) {
+        let vocabulary = vocabulary();
+        self.require(plan.version == 1, "version", || {
+            format!("is {}, this version of Timbre reads 1", plan.version)
+        });
+        self.text("title", &plan.title, 200);
+        self.text("prompt", &plan.prompt, PROMPT_CHARACTERS);
+        self.require(plan.seed <= SEED_MAX, "seed", || format!("must be at most {SEED_MAX} (2^53 - 1)"));
+        self.require(vocabulary.style(&plan.style).is_some(), "style", || {
+            let known: Vec<&str> = vocabulary.styles.iter().map(|style| style.name.as_str()).collect();
+            format!("{:?} is unknown; known are {}", plan.style, known.join(", "))
+        });
+        self.require(TEMPO_BPM.contains(&plan.tempo_bpm), "tempo_bpm", || {
+            format!(
+                "{} is outside {} to {} beats per minute",
+                plan.tempo_bpm,
+                TEMPO_BPM.start(),
+                TEMPO_BPM.end()
+            )
+        });
+        let notes = plan.theme.motif.len();
+        self.require((1..=MOTIF_NOTES).contains(&notes), "theme.motif", || {
+            format!("has {notes} notes, allowed are 1 to {MOTIF_NOTES}")
+        });
+        for (index, note) in plan.theme.motif.iter().enumerate() {
+            self.require(
+                note.beats > 0.0 && note.beats <= 16.0,
+                &format!("theme.motif[{index}].beats"),
+                || format!("{} is outside 0 (not included) to 16", note.beats),
+            );
+            let in_range = note.degree.is_none_or(|degree| (-14..=14).contains(&degree));
+            self.require(in_range, &format!("theme.motif[{index}].degree"), || "is outside -14 to 14".into());
+        }
+        for level in &plan.theme.dynamic_curve {
+            self.require((0.0..=1.0).contains(level), "theme.dynamic_curve", || {
+                format!("{level} is outside 0 to 1")
+            });
+        }
+        for mood in &plan.theme.moods {
+            self.require(vocabulary.mood(mood).is_some(), "theme.moods", || format!("{mood:?} is unknown"));
+        }
+        for (field, names) in
+            [("theme.instrumentation", &plan.theme.instrumentation), ("theme.textures", &plan.theme.textures)]
+        {
+            for name in names {
+                self.require(vocabulary.instrument(name).is_some(), field, || format!("{name:?} is unknown"));
+            }
+        }
+        let count = plan.sections.len();
+        self.require((1..=SECTIONS).contains(&count), "sections", || {
+            format!("has {count}, allowed are 1 to {SECTIONS}")
+        });
+        for index in 0..count {
+            self.section(plan, index);
+        }
+    }
+
+    fn section(&mut self, plan: &CompositionPlan, index: usize) {
+        let section = &plan.sections[index];
+        let path = |field: &str| format!("sections[{index}].{field}");
+        let id_fits = (1..=32).contains(&section.id.len())
+            && section.id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+        self.require(id_fits, &path("id"), || "must be 1 to 32 letters, digits, - and _".into());
+        let repeated = plan.sections[..index].iter().any(|other| other.id == section.id);
+        self.require(!repeated, &path("id"), || format!("{:?} is the id of two sections", section.id));
+        self.require(!section.label.trim().is_empty(), &path("label"), || "is empty".into());
+        self.text(&path("label"), &section.label, 64);
+        self.text(&path("prompt"), &section.prompt, PROMPT_CHARACTERS);
+        self.require(section.seed <= SEED_MAX, &path("seed"), || {
+            format!("must be at most {SEED_MAX} (2^53 - 1)")
+        });
+        let bars = section.bars;
+        self.require(bars > 0.0 && bars <= BARS, &path("bars"), || {
+            format!("{bars} is outside 0 (not included) to {BARS}")
+        });
+        let last = index + 1 == plan.sections.len();
+        self.require(last || bars.fract() == 0.0, &path("bars"), || {
+            format!("{bars} is no whole number; only the last section may end inside a bar")
+        });
+        let before = index.checked_sub(1).map(|before| &plan.sections[before]);
+        self.transition(plan, section, before, &path);
+        self.orchestration(&section.orchestration, &path);
+    }
+
+    fn transition(
+        &mut self,
+        plan: &CompositionPlan,
+        section: &PlanSection,
+        before: Option<&PlanSection>,
+        path: &impl Fn(&str) -> String,
+    ) {
+        let beats = section.transition.beats;
+        let field = path("transition.beats");
+        match (section.transition.kind, before) {
+            (TransitionKind::Crossfade, Some(before)) => {
+                self.require(beats > 0.0 && beats <= CROSSFADE_BEATS, &field, || {
+                    format!("{beats} is outside 0 (not included) to {CROSSFADE_BEATS} for a crossfade")
+                });
+                let room = before.bars * plan.time_signature.beats();
+                self.require(beats <= room, &field, || {
+                    format!("{beats} beats do not fit into the section before, which has {room}")
+                });
+            }
+            (TransitionKind::Crossfade, None) => {
+                self.require(false, &path("transition.kind"), || {
+                    "the first section has nothing to fade from".into()
+                });
+            }
+            _ => self
+                .require(beats == 0.0, &field, || format!("is {beats}, but only a crossfade has a length")),
+        }
+    }
+
+    fn orchestration(&mut self, orchestration: &Orchestration, path: &impl Fn(&str) -> String) {
+        let vocabulary = vocabulary();
+        for (layer, names) in orchestration.layers() {
+            for (index, name) in names.iter().enumerate() {
+                let field = path(&format!("orchestration.{layer}[{index}]"));
+                let fits = |instrument: Layer| instrument.serves(layer);
+                let known: Vec<&str> = vocabulary
+                    .instruments
+                    .iter()
+                    .filter(|item| fits(item.layer))
+                    .map(|item| item.name.as_str())
+                    .collect();
+                self.require(known.contains(&name.as_str()), &field, || {
+                    format!("{name:?} does not play {layer}; known are {}", known.join(", "))
+                });
+                let twice = names[..index].contains(name);
+                self.require(!twice, &field, || format!("{name:?} stands there twice"));
+            }
+        }
+    }
+
+    fn text(&mut self, field: &str, text: &str, most: usize) {
+        let characters = text.chars().count();
+        self.require(characters <= most, field, || {
+            format!("has {characters} characters, at most {most} are allowed")
+        });
+        self.require(!text.chars().any(char::is_control), field, || "contains control characters".into());
+    }
+
+    /// What the request says beside its plan must not contradict it.
+    fn agreement(&mut self, plan: &CompositionPlan, request: &Request) {
+        let mut differ = |field: &str, asked: String, planned: String| {
+            let message =
+                format!("is {asked}, but the plan says {planned}; leave it out, or change the plan");
+            self.errors.push(FieldError { field: field.into(), message });
+        };
+        if let Some(tempo) = request.tempo_bpm.filter(|tempo| (tempo - plan.tempo_bpm).abs() > 1e-6) {
+            differ("tempo_bpm", tempo.to_string(), plan.tempo_bpm.to_string());
+        }
+        if let Some(key) = request.key.filter(|key| *key != plan.key) {
+            differ("key", key.to_string(), plan.key.to_string());
+        }
+        if let Some(metre) = request.metre.filter(|metre| *metre != plan.time_signature) {
+            differ("time_signature", metre.to_string(), plan.time_signature.to_string());
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Planning as a whole: exactness over the whole range, and plans from outside.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    music::Metre,
+    request::Defaults,
+    wire::{GenerationRequest, OutputOptions, Role, Source, TransitionKind},
+};
+
+fn request(wire: GenerationRequest) -> Request {
+    Request::new(wire, &Defaults::default()).unwrap()
+}
+
+fn planned(prompt: &str, seconds: f64, seed: u64) -> Plan {
+    plan(&request(GenerationRequest {
+        prompt: prompt.into(),
+        duration_seconds: Some(seconds),
+        seed: Some(seed),
+        ..GenerationRequest::default()
+    }))
+    .unwrap()
+}
+
+/// What holds of every plan, whatever it was made from.
+fn assert_exact(plan: &Plan) {
+    let rate = plan.rate();
+    assert_eq!(plan.total_frames, rate.frames(plan.duration_seconds) as u64);
+    let mut frame = 0;
+    let mut bars = 0.0;
+    for (index, section) in plan.sections.iter().enumerate() {
+        assert_eq!(section.start_frame, frame, "sections touch");
+        assert!(section.length_frames > 0);
+        let on_bar_line = bars * plan.bar_seconds();
+        assert_eq!(section.start_frame, rate.frames(on_bar_line) as u64, "starts on a bar line");
+        if index + 1 < plan.sections.len() {
+            assert!(section.bars.fract() == 0.0, "only the last section ends inside a bar");
+        }
+        frame += section.length_frames;
+        bars += section.bars;
+    }
+    assert_eq!(frame, plan.total_frames, "sections add up to the piece");
+    assert!((bars - plan.total_bars).abs() < 1e-6);
+    if plan.sections.len() > 1 && plan.duration_seconds >= 90.0 {
+        for section in &plan.sections {
+            assert!(section.length_seconds >= 16.0 - 1e-6, "{} s", section.length_seconds);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn sections_add_up_at_any_length_tempo_metre_and_rate(
+        seconds in 1.0..=600.0_f64,
+        tempo in proptest::option::of(40.0..=220.0_f64),
+        metre in 0..Metre::ALL.len(),
+        rate in 8_000..=192_000_u32,
+        seed in 0..1_u64 << 53,
+    ) {
+        let wire = GenerationRequest {
+            prompt: "something".into(),
+            duration_seconds: Some(seconds),
+            tempo_bpm: tempo,
+            time_signature: Some(Metre::ALL[metre]),
+            seed: Some(seed),
+            output: Some(OutputOptions { sample_rate: Some(rate), ..OutputOptions::default() }),
+            ..GenerationRequest::default()
+        };
+        let made = plan(&request(wire)).unwrap();
+        assert_exact(&made);
+        prop_assert_eq!(made.total_frames, SampleRate(rate).frames(seconds) as u64);
+        if let Some(tempo) = tempo {
+            prop_assert!((made.tempo_bpm - tempo).abs() < f64::EPSILON);
+        } else if seconds >= 20.0 {
+            prop_assert!(made.total_bars.fract() == 0.0, "an open tempo is moved to whole bars: {}", made.total_bars);
+        }
+
+        // What Timbre printed, Timbre reads, also through JSON, and it is the same plan.
+        let json = serde_json::to_string(&made.to_wire()).unwrap();
+        let again = Request { plan: Some(serde_json::from_str(&json).unwrap()), duration_seconds: None, ..request(GenerationRequest {
+            prompt: "something".into(), seed: Some(seed),
+            output: Some(OutputOptions { sample_rate: Some(rate), ..OutputOptions::default() }),
+            ..GenerationRequest::default()
+        }) };
+        let again = plan(&again).unwrap();
+        prop_assert_eq!(again.warnings(), &[] as &[String]);
+        prop_assert_eq!(again.to_wire(), made.to_wire());
+    }
+}
+
+#[test]
+fn planning_is_pure_and_seeds_differ() {
+    let first = planned("happy pop", 60.0, 1);
+    assert_eq!(first, planned("happy pop", 60.0, 1));
+    assert_ne!(first.theme.motif, planned("happy pop", 60.0, 2).theme.motif);
+}
+
+#[test]
+fn says_where_each_decision_came_from() {
+    let plan = planned("dreamy piano over rain, 72 bpm, in D minor", 45.0, 5);
+    let source =
+        |field: &str| plan.inferred.iter().find(|entry| entry.field == field).map(|entry| entry.source);
+    assert_eq!(source("tempo_bpm"), Some(Source::Prompt));
+    assert_eq!(source("key"), Some(Source::Prompt));
+    assert_eq!(source("duration_seconds"), Some(Source::Request));
+    assert_eq!(source("time_signature"), Some(Source::Style));
+    assert_eq!((plan.tempo_bpm, plan.key.to_string().as_str()), (72.0, "D minor"));
+    assert_eq!(plan.theme.instrumentation, ["piano"]);
+    assert_eq!(plan.theme.textures, ["rain"]);
+    assert_eq!(plan.title, "Dreamy Piano Over Rain");
+    assert!((plan.total_bars - 13.5).abs() < 1e-9);
+}
+
+#[test]
+fn an_impossible_tempo_in_the_prompt_is_refused() {
+    let error = plan(&request(GenerationRequest {
+        prompt: "gabber at 300 bpm".into(),
+        ..GenerationRequest::default()
+    }));
+    assert!(error.unwrap_err().to_string().contains("40 to 220"));
+}
+
+#[test]
+fn vocals_are_warned_of() {
+    assert_eq!(planned("pop with vocals", 30.0, 1).warnings().len(), 1);
+    assert!(planned("pop without vocals", 30.0, 1).warnings().is_empty());
+}
+
+fn edited(edit: impl FnOnce(&mut CompositionPlan)) -> Result<Plan, PlanError> {
+    let mut wire = planned("lofi", 60.0, 3).to_wire();
+    edit(&mut wire);
+    let mut wanted = request(GenerationRequest { prompt: "lofi".into(), ..GenerationRequest::default() });
+    wanted.plan = Some(wire);
+    plan(&wanted)
+}
+
+fn faults(edit: impl FnOnce(&mut CompositionPlan)) -> Vec<String> {
+    edited(edit).unwrap_err().errors.into_iter().map(|error| error.field).collect()
+}
+
+#[test]
+fn edited_bars_move_everything_that_follows() {
+    let before = planned("lofi", 60.0, 3);
+    let after = edited(|plan| plan.sections[0].bars += 2.0).unwrap();
+    assert_exact(&after);
+    assert!((after.duration_seconds - before.duration_seconds - 2.0 * before.bar_seconds()).abs() < 1e-9);
+    assert!(
+        after.warnings().iter().any(|warning| warning.starts_with("plan.duration_seconds")),
+        "{:?}",
+        after.warnings()
+    );
+}
+
+#[test]
+fn what_cannot_be_honoured_is_named_by_its_path() {
+    assert_eq!(faults(|plan| plan.version = 2), ["plan.version"]);
+    assert_eq!(faults(|plan| plan.tempo_bpm = 300.0), ["plan.tempo_bpm"]);
+    assert_eq!(faults(|plan| plan.style = "polka".into()), ["plan.style"]);
+    assert_eq!(faults(|plan| plan.sections[0].bars = 2.5), ["plan.sections[0].bars"]);
+    assert_eq!(
+        faults(|plan| plan.sections[1].bars = f64::NAN),
+        ["plan.sections[1].bars", "plan.sections[1].bars"]
+    );
+    assert_eq!(faults(|plan| plan.sections[1].id = plan.sections[0].id.clone()), ["plan.sections[1].id"]);
+    assert_eq!(faults(|plan| plan.sections[0].id = "../x".into()), ["plan.sections[0].id"]);
+    assert_eq!(faults(|plan| plan.sections[1].transition.beats = 3.0), ["plan.sections[1].transition.beats"]);
+    assert_eq!(
+        faults(|plan| {
+            plan.sections[1].transition.kind = TransitionKind::Crossfade;
+            plan.sections[1].transition.beats = 9.0;
+        }),
+        ["plan.sections[1].transition.beats"]
+    );
+    assert_eq!(
+        faults(|plan| plan.sections[0].orchestration.bass.push("kazoo".into())),
+        ["plan.sections[0].orchestration.bass[0]"]
+    );
+    assert_eq!(faults(|plan| plan.sections.clear()), ["plan.sections"]);
+    assert_eq!(faults(|plan| plan.theme.motif.clear()), ["plan.theme.motif"]);
+    assert_eq!(faults(|plan| plan.sections[0].bars = 500.0), ["plan.sections"]);
+}
+
+#[test]
+fn a_request_may_not_contradict_its_plan() {
+    let plan_wire = planned("lofi", 60.0, 3).to_wire();
+    let contradiction = request(GenerationRequest {
+        prompt: "lofi".into(),
+        duration_seconds: Some(61.0),
+        plan: Some(plan_wire.clone()),
+        ..GenerationRequest::default()
+    });
+    assert_eq!(plan(&contradiction).unwrap_err().errors[0].field, "duration_seconds");
+    let contradiction = request(GenerationRequest {
+        prompt: "lofi".into(),
+        tempo_bpm: Some(plan_wire.tempo_bpm + 1.0),
+        plan: Some(plan_wire),
+        ..GenerationRequest::default()
+    });
+    assert_eq!(plan(&contradiction).unwrap_err().errors[0].field, "tempo_bpm");
+}
+
+#[test]
+fn long_pieces_end_with_an_outro() {
+    for seconds in [90.0, 149.0, 150.0, 300.0, 600.0] {
+        let plan = planned("epic orchestral", seconds, 9);
+        assert_exact(&plan);
+        assert_eq!(plan.sections[0].role, Role::Intro);
+        assert_eq!(plan.sections.last().map(|section| section.role), Some(Role::Outro));
+        assert_eq!(plan.sections.iter().any(|section| section.role == Role::Bridge), seconds >= 150.0);
+    }
+}
