@@ -40,6 +40,12 @@ impl Deref for Plan {
 }
 
 impl Plan {
+    /// A plan that is taken as it stands, for the tests of later stages.
+    #[cfg(test)]
+    pub(crate) fn from_wire_unchecked(wire: CompositionPlan) -> Self {
+        Self { wire, warnings: Vec::new() }
+    }
+
     /// What in the given plan was set right on the way.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
