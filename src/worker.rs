@@ -19,7 +19,7 @@ use std::{
 };
 
 use crate::{
-    artifact::shelf::Shelf,
+    artifact::Shelf,
     job::{
         Failure, JobStore, PlannedSection, Report, retention,
         run::{Progress, RunError, Runner},

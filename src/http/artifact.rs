@@ -18,7 +18,7 @@ use super::{
     service::Parts,
 };
 use crate::{
-    artifact::shelf::Shelved,
+    artifact::Shelved,
     job::JobId,
     wire::{ArtifactLinks, GenerationArtifact, JobState, Manifest},
 };

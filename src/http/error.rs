@@ -12,7 +12,6 @@ use axum::{
 };
 
 use crate::{
-    artifact::shelf::ShelfError,
     job::store::{StoreError, SubmitError},
     plan::PlanError,
     render::engines::EngineChoiceError,
@@ -71,6 +70,7 @@ codes! {
     InvalidRequest = "invalid_request", UNPROCESSABLE_ENTITY, "Fields are unknown, of the wrong type, or outside their limits; `errors` names them.";
     InvalidPlan = "invalid_plan", UNPROCESSABLE_ENTITY, "The plan cannot be honoured; `errors` names the fields.";
     EngineUnavailable = "engine_unavailable", UNPROCESSABLE_ENTITY, "The engine cannot render this request here; see `GET /engines`.";
+    EngineUnsupported = "engine_unsupported", UNPROCESSABLE_ENTITY, "The engine that was asked for has no use for fields of this request; `errors` names them.";
     QueueFull = "queue_full", TOO_MANY_REQUESTS, "As many jobs wait as may wait; `Retry-After` says when to try again.";
     Internal = "internal", INTERNAL_SERVER_ERROR, "Something broke inside the server.";
     Draining = "draining", SERVICE_UNAVAILABLE, "The server is shutting down.";
@@ -163,8 +163,13 @@ impl From<PlanError> for ApiError {
 
 impl From<EngineChoiceError> for ApiError {
     fn from(error: EngineChoiceError) -> Self {
-        let field = FieldError { field: "engine".to_owned(), message: error.to_string() };
-        Self { errors: vec![field], ..Self::new(Code::EngineUnavailable, error.to_string()) }
+        match error {
+            EngineChoiceError::Unavailable { .. } => {
+                let field = FieldError { field: "engine".to_owned(), message: error.to_string() };
+                Self { errors: vec![field], ..Self::new(Code::EngineUnavailable, error.to_string()) }
+            }
+            EngineChoiceError::Unsupported(errors) => Self::fields(Code::EngineUnsupported, errors),
+        }
     }
 }
 
@@ -194,12 +199,6 @@ impl From<SubmitError> for ApiError {
             },
             SubmitError::Store(error) => error.into(),
         }
-    }
-}
-
-impl From<ShelfError> for ApiError {
-    fn from(error: ShelfError) -> Self {
-        Self::internal(error)
     }
 }
 
@@ -256,7 +255,7 @@ pub(super) mod documented {
         /// What may happen to a submission.
         Submission = [
             MalformedJson, BadRequest, RequestTimeout, BodyTooLarge, UnsupportedMediaType, InvalidRequest, InvalidPlan,
-            EngineUnavailable, QueueFull, Internal, Draining, StoreUnavailable
+            EngineUnavailable, EngineUnsupported, QueueFull, Internal, Draining, StoreUnavailable
         ];
         /// What may happen when a job is read.
         OneJob = [NotFound, Internal, StoreUnavailable];

@@ -44,7 +44,7 @@ pub(super) async fn send(file: Sent, method: Method, mut headers: HeaderMap) -> 
             *request.method_mut() = method;
             *request.headers_mut() = headers;
             ServeFile::new(&file.path)
-                .ignore_multi_range_requests()
+                .ignore_multi_range_requests(true)
                 .try_call(request)
                 .await
                 .map_err(ApiError::internal)?

@@ -52,7 +52,7 @@ pub(super) async fn generate(
             let job = parts.store.submit(NewJob {
                 audio_seconds: plan.duration_seconds,
                 engine: chosen.engine.name().to_owned(),
-                warnings: plan.warnings().to_vec(),
+                warnings: plan.warnings().iter().chain(&chosen.warnings).cloned().collect(),
                 request,
             })?;
             tracing::info!(job = %job.id, engine = job.engine, reason = chosen.reason, "accepted");

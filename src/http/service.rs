@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use super::error::ApiError;
 use crate::{
-    artifact::shelf::Shelf,
+    artifact::Shelf,
     job::JobStore,
     render::engines::Engines,
     request::Defaults,

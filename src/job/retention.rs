@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use super::{JobId, JobStore};
-use crate::artifact::shelf::Shelf;
+use crate::artifact::Shelf;
 
 /// Takes the artifacts of jobs off the shelf that the store has forgotten. First the job goes, then the file: a reader finds
 /// either both or a job whose artifact is gone. What cannot be removed is logged and left.

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::JobId;
 use crate::{
-    artifact::shelf::ShelfError,
+    artifact::ArtifactError,
     master::MasterError,
     mix::MixError,
     plan::{Plan, PlanError},
@@ -59,7 +59,7 @@ pub enum RunError {
     Master(#[from] MasterError),
     /// The artifact could not be written.
     #[error("the artifact could not be written")]
-    Shelf(#[from] ShelfError),
+    Artifact(#[from] ArtifactError),
 }
 
 impl From<EngineError> for RunError {
@@ -87,7 +87,7 @@ impl RunError {
             Self::Render(_) => "engine_failed",
             Self::Mix(_) => "mix_failed",
             Self::Master(_) => "master_failed",
-            Self::Shelf(_) => "artifact_not_written",
+            Self::Artifact(_) => "artifact_not_written",
         }
     }
 
@@ -102,7 +102,7 @@ impl RunError {
             Self::Mix(_) | Self::Master(_) => {
                 "the rendered sound could not be made into a piece; the server's log says why".to_owned()
             }
-            Self::Shelf(_) => "the artifact could not be written; look at the server's disk and log".to_owned(),
+            Self::Artifact(_) => "the artifact could not be written; look at the server's disk and log".to_owned(),
         }
     }
 }
