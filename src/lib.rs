@@ -30,3 +30,5 @@ pub mod artifact;
 pub mod job;
 #[cfg(feature = "service")]
 pub mod http;
+#[cfg(feature = "service")]
+pub mod worker;
