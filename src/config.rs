@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::{
     audio::SampleRate,
     request::{DURATION_SECONDS, Defaults, Output, SAMPLE_RATE},
-    wire::BitDepth,
+    wire::{BitDepth, DeviceInfo},
     worker,
 };
 
@@ -132,6 +132,11 @@ impl Rendering {
             0 => std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
             threads => threads,
         }
+    }
+
+    /// The device that engines compute on.
+    pub fn device(&self) -> DeviceInfo {
+        DeviceInfo { kind: "cpu".into(), name: std::env::consts::ARCH.into(), threads: self.thread_count() }
     }
 
     /// Refuses a device that is not there.
