@@ -10,7 +10,7 @@ use thiserror::Error;
 use crate::{
     audio::SampleRate,
     request::Request,
-    wire::{CompositionPlan, FieldError},
+    wire::{CompositionPlan, FieldError, TransitionKind},
 };
 
 pub mod vocabulary;
@@ -70,6 +70,19 @@ impl Plan {
         rate.frames(
             self.wire.sections.get(index).map_or(self.wire.duration_seconds, |section| section.start_seconds),
         )
+    }
+
+    /// Frames that section `index` plays before its bar line: the length of its crossfade at `rate`, at most the whole section
+    /// before it. 0 in the first section and for the other kinds of join.
+    pub fn lead_at(&self, index: usize, rate: SampleRate) -> usize {
+        let crossfade = index
+            .checked_sub(1)
+            .zip(self.wire.sections.get(index).map(|section| section.transition))
+            .filter(|(_, transition)| transition.kind == TransitionKind::Crossfade);
+        crossfade.map_or(0, |(before, transition)| {
+            let longest = self.start_at(index, rate).saturating_sub(self.start_at(before, rate));
+            rate.frames(transition.beats * self.beat_seconds()).min(longest)
+        })
     }
 
     /// SHA-256 of the plan as compact JSON, in hexadecimal.
