@@ -28,7 +28,8 @@ pub(super) struct Measured {
 /// Everything.
 pub(super) fn measure(sound: &Pcm) -> Result<Measured, MasterError> {
     let mut max_short_term = f64::NEG_INFINITY;
-    let meter = run(sound, Mode::I | Mode::LRA | Mode::TRUE_PEAK, |meter, frames| {
+    let mode = Mode::I | Mode::LRA | Mode::TRUE_PEAK;
+    let meter = run(sound, mode, READINGS_PER_SECOND, |meter, frames| {
         if frames as f64 >= SHORT_TERM_SECONDS * sound.rate().hz() {
             max_short_term = max_short_term.max(meter.loudness_shortterm()?);
         }
@@ -47,27 +48,28 @@ pub(super) fn measure(sound: &Pcm) -> Result<Measured, MasterError> {
 
 /// Integrated loudness and true peak alone, which cost less.
 pub(super) fn loudness_and_peak(sound: &Pcm) -> Result<(Option<f64>, Option<f64>), MasterError> {
-    let meter = run(sound, Mode::I | Mode::TRUE_PEAK, |_, _| Ok(()))?;
+    let meter = run(sound, Mode::I | Mode::TRUE_PEAK, READINGS_PER_SECOND, |_, _| Ok(()))?;
     let fault = |source| fault(sound, source);
     Ok((finite(meter.loudness_global().map_err(fault)?), highest_true_peak(&meter).map_err(fault)?))
 }
 
 /// Integrated loudness alone, which costs least.
 pub(super) fn loudness(sound: &Pcm) -> Result<Option<f64>, MasterError> {
-    let meter = run(sound, Mode::I, |_, _| Ok(()))?;
+    let meter = run(sound, Mode::I, READINGS_PER_SECOND, |_, _| Ok(()))?;
     Ok(finite(meter.loudness_global().map_err(|source| fault(sound, source))?))
 }
 
-/// Feeds the sound in steps and lets `read` see the meter and the frames fed after each of them.
+/// Feeds the sound in steps, so many to the second, and lets `read` see the meter and the frames fed after each of them.
 pub(super) fn run(
     sound: &Pcm,
     mode: Mode,
+    readings_per_second: usize,
     mut read: impl FnMut(&EbuR128, usize) -> Result<(), ebur128::Error>,
 ) -> Result<EbuR128, MasterError> {
     let fault = |source| fault(sound, source);
     let channels = u32::try_from(sound.spec().channels).unwrap_or(u32::MAX);
     let mut meter = EbuR128::new(channels, sound.rate().0, mode).map_err(fault)?;
-    let step = (sound.rate().0 as usize / READINGS_PER_SECOND).max(1);
+    let step = (sound.rate().0 as usize / readings_per_second).max(1);
     for start in (0..sound.frames()).step_by(step) {
         let end = (start + step).min(sound.frames());
         let planes: Vec<&[f32]> = sound.planes().iter().map(|plane| &plane[start..end]).collect();
