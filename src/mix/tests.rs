@@ -219,7 +219,9 @@ fn stems_sum_to_the_sound() {
                 })
                 .collect();
             let mut sound = Pcm::silence(STEREO, stems[0].sound.frames());
-            stems.iter().for_each(|stem| sound.add_at(0, &stem.sound));
+            for stem in &stems {
+                sound.add_at(0, &stem.sound);
+            }
             Rendered { sound, lead_frames: slot.lead, stems, tail: Vec::new() }
         };
         slots.iter().enumerate().map(rendered).collect()
