@@ -53,8 +53,9 @@ impl Client {
     pub fn new(server: &str) -> Result<Self, ClientError> {
         let wrong = |reason| ClientError::InvalidServer { server: server.to_owned(), reason };
         let base = server.trim().trim_end_matches('/');
-        let uri: Uri =
-            base.parse().map_err(|_malformed| wrong("write it as http://HOST:PORT, for example http://127.0.0.1:8000"))?;
+        let uri: Uri = base
+            .parse()
+            .map_err(|_malformed| wrong("write it as http://HOST:PORT, for example http://127.0.0.1:8000"))?;
         if !matches!(uri.scheme_str(), Some("http" | "https")) {
             return Err(wrong("it has to start with http:// or https://"));
         }
@@ -190,7 +191,8 @@ impl Client {
 
 /// An id that is safe in a path.
 pub(crate) fn checked(id: &str) -> Result<&str, ClientError> {
-    let fits = (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let fits =
+        (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     if fits { Ok(id) } else { Err(ClientError::InvalidId { id: id.to_owned() }) }
 }
 
@@ -205,7 +207,8 @@ pub(crate) fn accepted(
         return Ok(answer);
     }
     if status.is_redirection() {
-        let target = answer.headers().get("location").and_then(|value| value.to_str().ok()).unwrap_or("elsewhere");
+        let target =
+            answer.headers().get("location").and_then(|value| value.to_str().ok()).unwrap_or("elsewhere");
         let reason = format!("it redirects to {target}; give the server's final address");
         return Err(ClientError::Protocol { url: url.to_owned(), reason });
     }
@@ -216,7 +219,10 @@ pub(crate) fn accepted(
     Err(ClientError::Status { url: url.to_owned(), status: status.as_u16() })
 }
 
-fn read<T: DeserializeOwned>(url: &str, answer: Result<Response<Body>, ureq::Error>) -> Result<T, ClientError> {
+fn read<T: DeserializeOwned>(
+    url: &str,
+    answer: Result<Response<Body>, ureq::Error>,
+) -> Result<T, ClientError> {
     json(url, accepted(url, answer)?)
 }
 
@@ -287,9 +293,13 @@ mod tests {
 
     #[test]
     fn this_machine_is_known_by_its_addresses() {
-        for (host, own) in
-            [("localhost", true), ("127.1.2.3", true), ("[::1]", true), ("10.0.0.1", false), ("localhost.example", false)]
-        {
+        for (host, own) in [
+            ("localhost", true),
+            ("127.1.2.3", true),
+            ("[::1]", true),
+            ("10.0.0.1", false),
+            ("localhost.example", false),
+        ] {
             assert_eq!(is_this_machine(host), own, "{host}");
         }
     }

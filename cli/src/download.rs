@@ -152,11 +152,14 @@ impl Client {
         let mut body = answer.into_body().into_reader();
         let mut chunk = vec![0; CHUNK];
         loop {
-            if callback(Transfer { done: arriving.done, total: arriving.total, resumed: arriving.resumed }).is_break() {
+            if callback(Transfer { done: arriving.done, total: arriving.total, resumed: arriving.resumed })
+                .is_break()
+            {
                 return Err(ClientError::Stopped);
             }
-            let read = body.read(&mut chunk).map_err(|error| {
-                ClientError::Unreachable { url: url.to_owned(), source: Box::new(ureq::Error::from(error)) }
+            let read = body.read(&mut chunk).map_err(|error| ClientError::Unreachable {
+                url: url.to_owned(),
+                source: Box::new(ureq::Error::from(error)),
             })?;
             if read == 0 {
                 return arriving.end(url);
@@ -233,7 +236,10 @@ impl Arriving {
                     std::io::ErrorKind::UnexpectedEof,
                     format!("{} of {total} bytes arrived", self.done),
                 );
-                Err(ClientError::Unreachable { url: url.to_owned(), source: Box::new(ureq::Error::Io(source)) })
+                Err(ClientError::Unreachable {
+                    url: url.to_owned(),
+                    source: Box::new(ureq::Error::Io(source)),
+                })
             }
             _ => Ok(()),
         }

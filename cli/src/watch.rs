@@ -111,7 +111,8 @@ mod tests {
 
     #[test]
     fn the_wait_grows_to_two_seconds_and_no_further() {
-        let waits: Vec<_> = std::iter::successors(Some(SHORTEST_WAIT), |wait| Some(longer(*wait))).take(9).collect();
+        let waits: Vec<_> =
+            std::iter::successors(Some(SHORTEST_WAIT), |wait| Some(longer(*wait))).take(9).collect();
         assert!(waits.windows(2).all(|pair| pair[0] <= pair[1]), "{waits:?}");
         assert_eq!(waits[1], Duration::from_millis(300));
         assert_eq!(waits[8], LONGEST_WAIT);
