@@ -119,6 +119,7 @@ pub(crate) struct Fetch {
 
 /// Where a download goes.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "The download")]
 pub(crate) struct Target {
     /// File to write, or a folder to write into. By default named after the title, with a number when that name is taken.
     #[arg(long, short, value_name = "PATH")]
@@ -128,7 +129,9 @@ pub(crate) struct Target {
     pub(crate) force: bool,
 }
 
+/// What Ctrl-C does.
 #[derive(Clone, Copy, Debug, Args)]
+#[command(next_help_heading = "While following")]
 pub(crate) struct OnInterrupt {
     /// Cancel the job on Ctrl-C. Otherwise Ctrl-C only stops following, and the job goes on at the server.
     #[arg(long)]

@@ -141,7 +141,7 @@ impl Bars {
     fn transfer(&mut self, transfer: Transfer) {
         let all = &self.all;
         let bar = self.download.get_or_insert_with(|| {
-            let template = "{prefix:<14} {bar:30} {bytes} of {total_bytes} {msg}";
+            let template = "{prefix:<14} [{bar:30}] {bytes} of {total_bytes} {msg}";
             let bar = all.add(ProgressBar::no_length().with_style(style(template)));
             bar.set_prefix("download");
             bar
@@ -163,7 +163,7 @@ impl Bars {
 }
 
 fn share_bar(all: &MultiProgress) -> ProgressBar {
-    all.add(ProgressBar::new(STEPS as u64).with_style(style("{prefix:<14} {bar:30} {percent:>3} %  {msg}")))
+    all.add(ProgressBar::new(STEPS as u64).with_style(style("{prefix:<14} [{bar:30}] {percent:>3} %  {msg}")))
 }
 
 fn style(template: &str) -> ProgressStyle {

@@ -53,7 +53,7 @@ impl Answer {
             self.body.len()
         );
         for (name, value) in &self.headers {
-            head += &format!("{name}: {value}\r\n");
+            head.extend([name, ": ", value, "\r\n"]);
         }
         to.write_all(format!("{head}\r\n").as_bytes())?;
         to.write_all(&self.body[..self.cut.unwrap_or(self.body.len())])
