@@ -103,13 +103,19 @@ impl ApiError {
     pub(super) fn internal(cause: impl Error + Send + Sync + 'static) -> Self {
         Self {
             cause: Some(Arc::new(cause)),
-            ..Self::new(Code::Internal, "something broke inside the server; its log says what, under this request_id")
+            ..Self::new(
+                Code::Internal,
+                "something broke inside the server; its log says what, under this request_id",
+            )
         }
     }
 
     /// There is no such job.
     pub(super) fn unknown_job() -> Self {
-        Self::new(Code::NotFound, "there is no job with this id; GET /jobs lists those that the server remembers")
+        Self::new(
+            Code::NotFound,
+            "there is no job with this id; GET /jobs lists those that the server remembers",
+        )
     }
 
     fn fields(code: Code, errors: Vec<FieldError>) -> Self {
@@ -193,10 +199,9 @@ impl From<SubmitError> for ApiError {
                 retry_after: Some(retry_after),
                 ..Self::new(Code::QueueFull, format!("{error}; try again in {} s", retry_after.as_secs()))
             },
-            SubmitError::Closed => Self {
-                retry_after: Some(RETRY_AFTER_OUTAGE),
-                ..Self::new(Code::Draining, error.to_string())
-            },
+            SubmitError::Closed => {
+                Self { retry_after: Some(RETRY_AFTER_OUTAGE), ..Self::new(Code::Draining, error.to_string()) }
+            }
             SubmitError::Store(error) => error.into(),
         }
     }

@@ -219,7 +219,8 @@ impl Job {
                     return Ok(false);
                 }
                 self.message = format!("rendering section {} of {count}: {}", section + 1, entry.label);
-                let shares = self.section_frames.iter().copied().zip(self.sections.iter().map(|s| s.progress));
+                let shares =
+                    self.section_frames.iter().copied().zip(self.sections.iter().map(|s| s.progress));
                 self.progress = self.progress.max(progress::while_rendering(shares));
             }
         }
