@@ -1,29 +1,18 @@
 //! FLAC (RFC 9639), encoded block by block so that nothing but the samples is held in memory.
 
-use std::{
-    fmt::Display,
-    io::{self, Seek, SeekFrom, Write},
-};
+use std::io::{self, Seek, Write};
 
-use flacenc::{
-    bitsink::ByteSink,
-    component::{BitRepr, StreamInfo},
-    config::Encoder,
-    encode_fixed_size_frame,
-    error::{Verified, Verify},
-    source::{Context, Fill, FrameBuf},
+use flac_codec::{
+    Error,
+    encode::{FlacSampleWriter, Options},
+    metadata::VorbisComment,
 };
 
 use super::{tags::Tags, wav::integer};
 use crate::{audio::Pcm, wire::SectionMark};
 
-/// Frames per block, as in the reference encoder.
+/// Frames that are handed to the encoder at a time: one of its blocks.
 const BLOCK: usize = 4096;
-/// Highest rate that the encoder's own description of a stream can hold.
-const ENCODER_RATE_MAX: usize = 96_000;
-/// A rate without a code of its own: it makes block headers refer to STREAMINFO (RFC 9639, section 9.1.2), where the real
-/// rate stands.
-const RATE_IN_STREAMINFO: usize = 65_537;
 /// The name of the comment with all facts as JSON.
 const PROVENANCE: &str = "TIMBRE_PROVENANCE";
 
@@ -32,96 +21,35 @@ const PROVENANCE: &str = "TIMBRE_PROVENANCE";
 /// # Errors
 /// When writing fails or a sample is outside the range of the format.
 pub(super) fn write<W: Write + Seek>(mut out: W, sound: &Pcm, bits: u32, tags: &Tags) -> io::Result<()> {
-    out.write_all(b"fLaC")?;
-    let streaminfo_at = out.stream_position()?;
-    out.write_all(&block(0, false, &[0; 34])?)?;
-    out.write_all(&block(4, true, &comments(tags)?)?)?;
-    let summary = blocks(&mut out, sound, bits)?;
-    out.seek(SeekFrom::Start(streaminfo_at))?;
-    out.write_all(&block(0, false, &summary.streaminfo(sound, bits))?)?;
+    encode(&mut out, sound, bits, tags).map_err(|error| match error {
+        Error::Io(error) => error,
+        other => io::Error::other(other),
+    })?;
     out.flush()
 }
 
-/// What is known once every block is written.
-struct Summary {
-    smallest_block_bytes: u32,
-    largest_block_bytes: u32,
-    md5: [u8; 16],
-}
-
-impl Summary {
-    /// STREAMINFO (RFC 9639, section 8.2).
-    fn streaminfo(&self, sound: &Pcm, bits: u32) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(34);
-        bytes.extend((BLOCK as u16).to_be_bytes());
-        bytes.extend((BLOCK as u16).to_be_bytes());
-        bytes.extend(&self.smallest_block_bytes.to_be_bytes()[1..]);
-        bytes.extend(&self.largest_block_bytes.to_be_bytes()[1..]);
-        let form = u64::from(sound.rate().0) << 44
-            | (sound.spec().channels as u64 - 1) << 41
-            | u64::from(bits - 1) << 36
-            | sound.frames() as u64;
-        bytes.extend(form.to_be_bytes());
-        bytes.extend(self.md5);
-        bytes
-    }
-}
-
-/// Encodes and writes all blocks.
-fn blocks(out: &mut impl Write, sound: &Pcm, bits: u32) -> io::Result<Summary> {
+fn encode<W: Write + Seek>(out: W, sound: &Pcm, bits: u32, tags: &Tags) -> Result<(), Error> {
     let channels = sound.spec().channels;
-    let rate = sound.rate().0 as usize;
-    let rate = if rate > ENCODER_RATE_MAX { RATE_IN_STREAMINFO } else { rate };
-    let info = StreamInfo::new(rate, channels, bits as usize).map_err(|error| refused(&error))?;
-    let encoder: Verified<Encoder> =
-        Encoder::default().into_verified().map_err(|(_, error)| refused(&error))?;
-    let mut buffer = FrameBuf::with_size(channels, BLOCK).map_err(|error| refused(&error))?;
-    let mut context = Context::new(bits as usize, channels);
-    let mut sink = ByteSink::new();
+    let samples = (sound.frames() * channels) as u64;
+    let options = Options::default().fast_channel_correlation(true).comment(comments(tags));
+    let mut writer =
+        FlacSampleWriter::new(out, options, sound.rate().0, bits, channels as u8, Some(samples))?;
     let mut interleaved = Vec::with_capacity(BLOCK * channels);
-    let (mut smallest, mut largest) = (u32::MAX, 0);
-    for (number, start) in (0..sound.frames()).step_by(BLOCK).enumerate() {
+    for start in (0..sound.frames()).step_by(BLOCK) {
         interleaved.clear();
         for frame in start..sound.frames().min(start + BLOCK) {
-            interleaved.extend(sound.planes().iter().map(|plane| integer(plane[frame], bits)));
+            for plane in sound.planes() {
+                interleaved.push(integer(plane[frame], bits)?);
+            }
         }
-        buffer.fill_interleaved(&interleaved).map_err(|error| refused(&error))?;
-        context.fill_interleaved(&interleaved).map_err(|error| refused(&error))?;
-        let encoded =
-            encode_fixed_size_frame(&encoder, &buffer, number, &info).map_err(|error| refused(&error))?;
-        sink.clear();
-        encoded.write(&mut sink).map_err(|error| refused(&error))?;
-        let bytes = sink.as_slice();
-        smallest = smallest.min(bytes.len() as u32);
-        largest = largest.max(bytes.len() as u32);
-        out.write_all(bytes)?;
+        writer.write(&interleaved)?;
     }
-    Ok(Summary {
-        smallest_block_bytes: smallest.min(largest),
-        largest_block_bytes: largest,
-        md5: context.md5_digest(),
-    })
+    writer.finalize()
 }
 
-/// What the encoder said, as an error of writing; its own errors may not leave their thread.
-fn refused(error: &dyn Display) -> io::Error {
-    io::Error::other(error.to_string())
-}
-
-/// A metadata block (RFC 9639, section 8.1).
-fn block(kind: u8, last: bool, body: &[u8]) -> io::Result<Vec<u8>> {
-    let length = u32::try_from(body.len()).ok().filter(|&length| length < 1 << 24);
-    let length =
-        length.ok_or_else(|| io::Error::other("the tags are longer than a FLAC file can hold (16 MiB)"))?;
-    let mut bytes = vec![kind | u8::from(last) << 7];
-    bytes.extend(&length.to_be_bytes()[1..]);
-    bytes.extend(body);
-    Ok(bytes)
-}
-
-/// A Vorbis comment (RFC 9639, section 8.6), entries in a fixed order.
-fn comments(tags: &Tags) -> io::Result<Vec<u8>> {
-    let mut entries: Vec<(String, &str)> = [
+/// The tags as a Vorbis comment, and the sections as chapters in it.
+fn comments(tags: &Tags) -> VorbisComment {
+    let mut fields: Vec<String> = [
         ("TITLE", &tags.title),
         ("DATE", &tags.date),
         ("GENRE", &tags.style),
@@ -129,25 +57,13 @@ fn comments(tags: &Tags) -> io::Result<Vec<u8>> {
         ("COMMENT", &tags.comment),
         (PROVENANCE, &tags.provenance),
     ]
-    .map(|(name, text)| (name.to_owned(), text.as_str()))
+    .map(|(name, text)| format!("{name}={text}"))
     .to_vec();
-    let times: Vec<String> = tags.marks.iter().map(clock).collect();
-    for (number, (mark, time)) in (1..).zip(tags.marks.iter().zip(&times)) {
-        entries.push((format!("CHAPTER{number:03}"), time));
-        entries.push((format!("CHAPTER{number:03}NAME"), &mark.label));
+    for (number, mark) in (1..).zip(&tags.marks) {
+        fields.push(format!("CHAPTER{number:03}={}", clock(mark)));
+        fields.push(format!("CHAPTER{number:03}NAME={}", mark.label));
     }
-    let mut bytes = counted(&tags.software)?;
-    bytes.extend((entries.len() as u32).to_le_bytes());
-    for (name, text) in entries {
-        bytes.extend(counted(&format!("{name}={text}"))?);
-    }
-    Ok(bytes)
-}
-
-/// A text with its length in bytes before it.
-fn counted(text: &str) -> io::Result<Vec<u8>> {
-    let length = u32::try_from(text.len()).map_err(io::Error::other)?;
-    Ok(length.to_le_bytes().into_iter().chain(text.bytes()).collect())
+    VorbisComment { vendor_string: tags.software.clone(), fields }
 }
 
 /// The time of a mark as `hh:mm:ss.mmm`, the form of chapter comments.
@@ -191,17 +107,14 @@ mod tests {
         )
     }
 
-    /// Noise and music-like tones, so that every kind of prediction is used.
+    /// A tone with a little noise.
     fn sound(rate: u32, channels: usize, frames: usize, depth: BitDepth) -> Pcm {
         let mut sound = sample::noise(Spec { rate: SampleRate(rate), channels }, frames, depth);
         let steps = if depth == BitDepth::Int16 { 32_768.0 } else { 8_388_608.0_f32 };
         for plane in sound.planes_mut() {
-            for (n, sample) in plane.iter_mut().enumerate().skip(frames / 3) {
-                *sample = if n > frames / 2 {
-                    ((n as f32 * 0.01).sin() * 0.7 * steps).round() / steps
-                } else {
-                    0.0
-                };
+            for (n, sample) in plane.iter_mut().enumerate() {
+                let tone = (n as f32 * 0.01).sin() * 0.7;
+                *sample = ((tone + *sample * 1e-3) * steps).round() / steps;
             }
         }
         sound
@@ -217,6 +130,29 @@ mod tests {
                 assert!(planes == sound.planes(), "{depth:?} {channels} channels {frames} frames");
             }
         }
+    }
+
+    /// The second decoder does not know how noise and runs of zeros may be stored, so that the encoder's own has to do.
+    #[test]
+    fn noise_and_silence_come_back() {
+        let mut sound = sample::noise(Spec::stereo(SampleRate(48_000)), 20_000, BitDepth::Int24);
+        sound.planes_mut().for_each(|plane| plane[2_000..9_000].fill(0.0));
+        let file = Cursor::new(encode(&sound, BitDepth::Int24));
+        let mut reader = flac_codec::decode::FlacSampleReader::new(file).unwrap();
+        let mut samples = Vec::new();
+        reader.read_to_end(&mut samples).unwrap();
+        assert_eq!(samples.len(), 40_000);
+        for (channel, plane) in sound.planes().iter().enumerate() {
+            let decoded = samples.iter().skip(channel).step_by(2).map(|&s| s as f32 / 8_388_608.0);
+            assert!(decoded.eq(plane.iter().copied()));
+        }
+    }
+
+    /// Noise has nothing to predict: it must not become larger than it is.
+    #[test]
+    fn loud_noise_stays_as_large_as_its_samples() {
+        let sound = sample::noise(Spec::stereo(SampleRate(48_000)), 40_960, BitDepth::Int24);
+        assert!(encode(&sound, BitDepth::Int24).len() < 40_960 * 6 + 12_000);
     }
 
     #[test]
@@ -235,17 +171,16 @@ mod tests {
     #[test]
     fn the_digest_is_that_of_the_samples() {
         let sound = Pcm::new(Spec::stereo(SampleRate(8_000)), vec![vec![-1.0], vec![0.5]]).unwrap();
-        let tag = metaflac::Tag::read_from(&mut Cursor::new(encode(&sound, BitDepth::Int16))).unwrap();
-        let md5: String =
-            tag.get_streaminfo().unwrap().md5.iter().map(|byte| format!("{byte:02x}")).collect();
+        let reader = claxon::FlacReader::new(Cursor::new(encode(&sound, BitDepth::Int16))).unwrap();
+        let md5 = format!("{:032x}", u128::from_be_bytes(reader.streaminfo().md5sum));
         assert_eq!(md5, "2005fb591ddb1e8109ee29943843f36e");
     }
 
     #[test]
     fn the_comments_say_what_the_tags_say() {
         let sound = sound(48_000, 2, 144_000, BitDepth::Int16);
-        let tag = metaflac::Tag::read_from(&mut Cursor::new(encode(&sound, BitDepth::Int16))).unwrap();
-        let value = |name: &str| tag.get_vorbis(name).unwrap().collect::<Vec<_>>().join("|");
+        let reader = claxon::FlacReader::new(Cursor::new(encode(&sound, BitDepth::Int16))).unwrap();
+        let value = |name: &str| reader.get_tag(name).collect::<Vec<_>>().join("|");
         assert_eq!(value("TITLE"), "Dreamy piano over rain");
         assert_eq!(value("DATE"), "2026-11-21");
         assert_eq!(value("CHAPTER002"), "00:00:01.000");

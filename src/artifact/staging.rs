@@ -202,7 +202,7 @@ pub(super) fn fill(
         digest.update(&piece[..read]);
         bytes += read as u64;
     }
-    let sha256 = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let sha256 = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
     Ok(Written { bytes, sha256 })
 }
 

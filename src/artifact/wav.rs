@@ -90,8 +90,8 @@ fn samples<W: Write + Seek>(out: W, sound: &Pcm, depth: BitDepth) -> hound::Resu
         for plane in sound.planes() {
             let sample = plane[frame];
             match depth {
-                BitDepth::Int16 => writer.write_sample(integer(sample, 16))?,
-                BitDepth::Int24 => writer.write_sample(integer(sample, 24))?,
+                BitDepth::Int16 => writer.write_sample(integer(sample, 16)?)?,
+                BitDepth::Int24 => writer.write_sample(integer(sample, 24)?)?,
                 BitDepth::Float32 => writer.write_sample(sample)?,
             }
         }
@@ -100,8 +100,18 @@ fn samples<W: Write + Seek>(out: W, sound: &Pcm, depth: BitDepth) -> hound::Resu
 }
 
 /// The integer of a sample; exact for samples on the grid of `bits`.
-pub(super) fn integer(sample: f32, bits: u32) -> i32 {
-    (sample * (1_u32 << (bits - 1)) as f32).round() as i32
+///
+/// # Errors
+/// [`io::ErrorKind::InvalidInput`] when the sample is outside [-1, 1) or no number.
+pub(super) fn integer(sample: f32, bits: u32) -> io::Result<i32> {
+    let full_scale = (1_u32 << (bits - 1)) as f32;
+    let value = (sample * full_scale).round();
+    if (-full_scale..full_scale).contains(&value) {
+        Ok(value as i32)
+    } else {
+        let message = format!("the sample {sample} does not fit into {bits} bits");
+        Err(io::Error::new(io::ErrorKind::InvalidInput, message))
+    }
 }
 
 #[cfg(test)]

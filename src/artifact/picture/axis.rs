@@ -28,7 +28,7 @@ pub(super) fn time_ticks(seconds: f64) -> Vec<Tick> {
 
 /// A time as minutes and seconds, `1:05` or `1:05.3`.
 pub(super) fn clock(seconds: f64, decimals: usize) -> String {
-    let scale = 10_f64.powi(decimals as i32);
+    let scale = 10_f64.powf(decimals as f64);
     let rounded = (seconds * scale).round() / scale;
     let minutes = (rounded / 60.0).floor();
     let width = if decimals == 0 { 2 } else { 3 + decimals };

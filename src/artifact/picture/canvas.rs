@@ -96,11 +96,25 @@ impl Canvas {
             Align::Right => Alignment::Right,
         };
         let layout = TextStyleBuilder::new().alignment(alignment).baseline(Baseline::Middle).build();
-        let text = Text::with_text_style(text, at, MonoTextStyle::new(font, colour), layout);
+        let text: String = text.chars().map(drawable).collect();
+        let text = Text::with_text_style(&text, at, MonoTextStyle::new(font, colour), layout);
         match text.draw(self) {
             Ok(_) => {}
             Err(never) => match never {},
         }
+    }
+}
+
+/// The nearest character that the fonts (ISO 8859-1) have, for what writers use most.
+fn drawable(c: char) -> char {
+    match c {
+        '\u{2010}'..='\u{2015}' => '-',
+        '\u{2018}' | '\u{2019}' => '\'',
+        '\u{201c}'..='\u{201e}' => '"',
+        '\u{266d}' => 'b',
+        '\u{266f}' => '#',
+        other if other.is_whitespace() => ' ',
+        other => other,
     }
 }
 

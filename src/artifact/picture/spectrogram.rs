@@ -1,7 +1,8 @@
 //! The spectrogram: power over time and a logarithmic frequency axis.
 //!
 //! Each column averages the power of short-time Fourier transforms (Hann window) over its stretch of time and over the
-//! channels. Power is relative to a sine at full scale in one bin.
+//! channels. Power is relative to a sine at full scale in one bin. Low notes lie close together and high ones follow each
+//! other fast, so the low end is analysed with a window four times as long; in between, the two pictures are blended.
 
 use std::{f64::consts::TAU, io};
 
@@ -17,11 +18,15 @@ use super::{
 use crate::audio::Pcm;
 
 /// Level that is drawn darkest, dB.
-const FLOOR_DB: f32 = -110.0;
+const FLOOR_DB: f32 = -100.0;
 /// Level that is drawn brightest, dB.
-const TOP_DB: f32 = -20.0;
-/// Length of the window, in seconds; rounded to a power of two in samples.
-const WINDOW_SECONDS: f64 = 0.09;
+const TOP_DB: f32 = -10.0;
+/// Length of the window for high frequencies, in seconds; rounded to a power of two in samples.
+const WINDOW_SECONDS: f64 = 0.06;
+/// How many times longer the window for low frequencies is, as a power of two.
+const LOG_LONGER: u32 = 2;
+/// Below the first frequency only the long window counts, above the second only the short one, in hertz.
+const BLENDED_HZ: (f64, f64) = (250.0, 1_000.0);
 /// Most transforms that one column averages.
 const MOST_PER_COLUMN: usize = 6;
 /// Highest frequency drawn, in hertz, where the sample rate reaches that far.
@@ -31,12 +36,19 @@ pub(super) fn draw(canvas: &mut Canvas, area: Area, sound: &Pcm) -> io::Result<(
     let rate = sound.rate().hz();
     let axis = FrequencyAxis { highest_hz: HIGHEST_HZ.min(rate / 2.0) };
     let heat = colour::heat();
-    let mut analyser = Analyser::new((rate * WINDOW_SECONDS).log2().round() as u32);
-    let rows = rows(area, axis, rate / analyser.window.len() as f64);
+    let log_length = (rate * WINDOW_SECONDS).log2().round() as u32;
+    let (mut short, mut long) = (Analyser::new(log_length), Analyser::new(log_length + LOG_LONGER));
+    let short_rows = rows(area, axis, rate / short.window.len() as f64);
+    let long_rows = rows(area, axis, rate / long.window.len() as f64);
+    let shares: Vec<f32> = (0..area.height)
+        .map(|y| share_of_long(axis.hz(1.0 - f64::from(y) / f64::from(area.height))))
+        .collect();
     for x in 0..area.width {
-        let power = analyser.column(sound, x as usize, area.width as usize)?;
-        for (y, row) in (0..).zip(&rows) {
-            let level = 10.0 * row.power(power).max(1e-20).log10();
+        let short_power = short.column(sound, x as usize, area.width as usize)?;
+        let long_power = long.column(sound, x as usize, area.width as usize)?;
+        for (y, ((short_row, long_row), share)) in (0..).zip(short_rows.iter().zip(&long_rows).zip(&shares)) {
+            let level = decibels(short_row.power(short_power)) * (1.0 - share)
+                + decibels(long_row.power(long_power)) * share;
             let step = (level - FLOOR_DB) / (TOP_DB - FLOOR_DB) * 255.0;
             canvas.blend(area.left + x, area.top + y, heat[step.clamp(0.0, 255.0) as usize], 1.0);
         }
@@ -48,6 +60,17 @@ pub(super) fn draw(canvas: &mut Canvas, area: Area, sound: &Pcm) -> io::Result<(
         canvas.text(&tick.label, Point::new(area.left - 11, y), TICK, colour::MUTED, Align::Right);
     }
     Ok(())
+}
+
+/// How much the long window counts at a frequency, 0 to 1.
+fn share_of_long(hz: f64) -> f32 {
+    let (low, high) = BLENDED_HZ;
+    ((high / hz).ln() / (high / low).ln()).clamp(0.0, 1.0) as f32
+}
+
+/// Decibels of a power; far below the picture for none.
+fn decibels(power: f32) -> f32 {
+    10.0 * power.max(1e-20).log10()
 }
 
 /// The colours of the spectrogram with their levels.
@@ -150,7 +173,7 @@ impl Analyser {
         self.power.fill(0.0);
         for index in 0..transforms {
             let middle = (x as f64 + (index as f64 + 0.5) / transforms as f64) * stretch;
-            let start = middle as isize - (length / 2) as isize;
+            let start = (middle - length as f64 / 2.0).floor() as isize;
             for plane in sound.planes() {
                 self.load(plane, start);
                 self.transform

@@ -13,7 +13,7 @@ use crate::audio::Pcm;
 const GAP: i32 = 8;
 
 pub(super) fn draw(canvas: &mut Canvas, area: Area, sound: &Pcm) {
-    let lanes = sound.planes().len() as i32;
+    let lanes = i32::from(sound.spec().channels as u16);
     let height = (area.height - GAP * (lanes - 1)) / lanes;
     for ((lane, plane), name) in (0..).zip(sound.planes()).zip(["L", "R"]) {
         let lane = Area { top: area.top + lane * (height + GAP), height, ..area };
