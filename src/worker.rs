@@ -148,18 +148,25 @@ impl Worker {
         tracing::info!(engine = claim.engine, "started");
         let start = Instant::now();
         let line = Line { worker: self, claim, reported: Mutex::new(None) };
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.bench.runner.run(claim.job, &claim.request, &line)));
+        let outcome =
+            catch_unwind(AssertUnwindSafe(|| self.bench.runner.run(claim.job, &claim.request, &line)));
         let verdict = match outcome {
             Ok(Ok(manifest)) => self.complete(claim, manifest),
             Ok(Err(error)) => self.fail(claim, &error),
             Err(payload) => {
                 tracing::error!(panic = panic_text(payload.as_ref()), "the job panicked");
-                self.fail_with(claim, "internal", "something broke inside the server; its log says what".to_owned())
+                self.fail_with(
+                    claim,
+                    "internal",
+                    "something broke inside the server; its log says what".to_owned(),
+                )
             }
         };
         match verdict {
             Ok(verdict) => tracing::info!(?verdict, seconds = start.elapsed().as_secs_f64(), "ended"),
-            Err(error) => tracing::error!(error = &error as &dyn Error, "the end of the job could not be reported"),
+            Err(error) => {
+                tracing::error!(error = &error as &dyn Error, "the end of the job could not be reported")
+            }
         }
         retention::sweep(&*self.bench.store, &self.bench.shelf);
     }
@@ -236,7 +243,8 @@ impl Progress for Line<'_> {
             })
             .collect();
         // A cancel is heard at the next stage.
-        let _: ControlFlow<()> = self.report(Report::Planned { sections, warnings: plan.warnings().to_vec() });
+        let _: ControlFlow<()> =
+            self.report(Report::Planned { sections, warnings: plan.warnings().to_vec() });
     }
 
     fn rendered(&self, section: usize, done: f64) -> ControlFlow<()> {

@@ -57,7 +57,10 @@ pub(super) async fn artifact(
         Some(Form::Audio) => file::send(audio_file(shelved, &manifest), method, headers).await?,
         None => {
             let media = manifest.audio.format.media_type();
-            return Err(ApiError::new(Code::NotAcceptable, format!("there are application/json and {media}")));
+            return Err(ApiError::new(
+                Code::NotAcceptable,
+                format!("there are application/json and {media}"),
+            ));
         }
     };
     response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
@@ -112,7 +115,10 @@ pub(super) async fn stems(
 ) -> Result<Response, ApiError> {
     let (shelved, manifest) = finished(&service, id).await?;
     let path = shelved.stems.ok_or_else(|| {
-        ApiError::new(Code::NoStems, "this piece has no stems; ask for them with \"output\": {\"stems\": true}")
+        ApiError::new(
+            Code::NoStems,
+            "this piece has no stems; ask for them with \"output\": {\"stems\": true}",
+        )
     })?;
     let name = file_name(&format!("{} stems", manifest.plan.title), "zip");
     file::send(Sent { path, media_type: "application/zip", name, sha256: None }, method, headers).await
@@ -170,7 +176,9 @@ fn shelved(parts: &Parts, id: JobId) -> Result<(Shelved, Manifest), ApiError> {
     let job = parts.store.get(id)?.ok_or_else(ApiError::unknown_job)?;
     match job.state {
         JobState::Succeeded => {}
-        JobState::Failed => return Err(ApiError::new(Code::JobFailed, format!("the job failed: {}", job.message))),
+        JobState::Failed => {
+            return Err(ApiError::new(Code::JobFailed, format!("the job failed: {}", job.message)));
+        }
         JobState::Cancelled => return Err(ApiError::new(Code::JobCancelled, "the job was cancelled")),
         state => {
             let detail = format!("the job is {}; follow GET /status/{id}", state.name());

@@ -2,7 +2,7 @@
 //!
 //! The policy: a caller who can change something hears what and where (4xx, with the fields at fault); a caller who can only wait
 //! hears how long (429, 503); everything else is `internal`, says nothing of the inside, and its cause goes to the log under the
-//! same request id. Codes are stable: programs may match on them. Every error body is an [`Problem`].
+//! same request id. Codes are stable: programs may match on them. Every error body is a [`Problem`].
 
 use std::{error::Error, sync::Arc, time::Duration};
 
@@ -23,14 +23,15 @@ use crate::{
 const RETRY_AFTER_OUTAGE: Duration = Duration::from_secs(10);
 
 macro_rules! codes {
-    ($($(#[$doc:meta])* $variant:ident = $name:literal, $status:ident, $meaning:literal;)+) => {
+    ($($variant:ident = $name:literal, $status:ident, $meaning:literal;)+) => {
         /// Stable identifiers of everything that can go wrong over HTTP.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(super) enum Code { $(#[doc = $meaning] $variant,)+ }
 
         impl Code {
             /// Every code.
-            pub(super) const ALL: &[Self] = &[$(Self::$variant,)+];
+            #[cfg(test)]
+            const ALL: &[Self] = &[$(Self::$variant,)+];
 
             /// As in `Problem::code`.
             pub(super) fn name(self) -> &'static str {
@@ -103,13 +104,19 @@ impl ApiError {
     pub(super) fn internal(cause: impl Error + Send + Sync + 'static) -> Self {
         Self {
             cause: Some(Arc::new(cause)),
-            ..Self::new(Code::Internal, "something broke inside the server; its log says what, under this request_id")
+            ..Self::new(
+                Code::Internal,
+                "something broke inside the server; its log says what, under this request_id",
+            )
         }
     }
 
     /// There is no such job.
     pub(super) fn unknown_job() -> Self {
-        Self::new(Code::NotFound, "there is no job with this id; GET /jobs lists those that the server remembers")
+        Self::new(
+            Code::NotFound,
+            "there is no job with this id; GET /jobs lists those that the server remembers",
+        )
     }
 
     fn fields(code: Code, errors: Vec<FieldError>) -> Self {
@@ -193,10 +200,9 @@ impl From<SubmitError> for ApiError {
                 retry_after: Some(retry_after),
                 ..Self::new(Code::QueueFull, format!("{error}; try again in {} s", retry_after.as_secs()))
             },
-            SubmitError::Closed => Self {
-                retry_after: Some(RETRY_AFTER_OUTAGE),
-                ..Self::new(Code::Draining, error.to_string())
-            },
+            SubmitError::Closed => {
+                Self { retry_after: Some(RETRY_AFTER_OUTAGE), ..Self::new(Code::Draining, error.to_string()) }
+            }
             SubmitError::Store(error) => error.into(),
         }
     }

@@ -47,7 +47,8 @@ pub(super) async fn events(
     JobRef(id): JobRef,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let mut follower = Follower { service, id, after: last_event(&headers)?, ready: VecDeque::new(), ended: false };
+    let mut follower =
+        Follower { service, id, after: last_event(&headers)?, ready: VecDeque::new(), ended: false };
     follower.look().await?;
     if follower.ended && follower.ready.is_empty() {
         return Ok(StatusCode::NO_CONTENT.into_response());

@@ -26,12 +26,18 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         if !is_json(request.headers()) {
-            return Err(ApiError::new(Code::UnsupportedMediaType, "send the body with Content-Type: application/json"));
+            return Err(ApiError::new(
+                Code::UnsupportedMediaType,
+                "send the body with Content-Type: application/json",
+            ));
         }
         let body = tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, state))
             .await
             .map_err(|_elapsed| {
-                ApiError::new(Code::RequestTimeout, format!("the body did not arrive within {} s", BODY_TIMEOUT.as_secs()))
+                ApiError::new(
+                    Code::RequestTimeout,
+                    format!("the body did not arrive within {} s", BODY_TIMEOUT.as_secs()),
+                )
             })?
             .map_err(unreadable)?;
         parse(&body).map(Self)
@@ -136,7 +142,9 @@ mod tests {
             headers.insert(header::CONTENT_TYPE, value.parse().unwrap());
             is_json(&headers)
         };
-        assert!(with("application/json") && with("Application/JSON; charset=utf-8") && with("application/x+json"));
+        assert!(
+            with("application/json") && with("Application/JSON; charset=utf-8") && with("application/x+json")
+        );
         assert!(!with("text/plain") && !with("application/jsonx") && !is_json(&HeaderMap::new()));
     }
 }

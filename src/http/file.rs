@@ -36,7 +36,10 @@ pub(super) async fn send(file: Sent, method: Method, mut headers: HeaderMap) -> 
     let etag = file.sha256.map(|sha256| format!("\"{sha256}\""));
     let mut response = match decide(&mut headers, etag.as_deref()) {
         Decision::Failed => {
-            return Err(ApiError::new(Code::PreconditionFailed, "the file is not the one that the request names"));
+            return Err(ApiError::new(
+                Code::PreconditionFailed,
+                "the file is not the one that the request names",
+            ));
         }
         Decision::NotModified => StatusCode::NOT_MODIFIED.into_response(),
         Decision::Send => {
@@ -167,12 +170,18 @@ mod tests {
         assert_eq!(case(&[range.clone(), (header::IF_RANGE, "\"abc\"")]), (Decision::Send, true));
         assert_eq!(case(&[range.clone(), (header::IF_RANGE, "\"old\"")]), (Decision::Send, false));
         assert_eq!(case(&[range.clone(), (header::IF_RANGE, "W/\"abc\"")]), (Decision::Send, false));
-        assert_eq!(case(&[range, (header::IF_RANGE, "Sat, 21 Nov 2026 00:00:00 GMT")]), (Decision::Send, false));
+        assert_eq!(
+            case(&[range, (header::IF_RANGE, "Sat, 21 Nov 2026 00:00:00 GMT")]),
+            (Decision::Send, false)
+        );
         assert_eq!(case(&[(header::IF_NONE_MATCH, "\"x\", W/\"abc\"")]).0, Decision::NotModified);
         assert_eq!(case(&[(header::IF_NONE_MATCH, "*")]).0, Decision::NotModified);
         assert_eq!(case(&[(header::IF_NONE_MATCH, "\"x\"")]).0, Decision::Send);
         assert_eq!(case(&[(header::IF_MATCH, "W/\"abc\"")]).0, Decision::Failed);
         assert_eq!(case(&[(header::IF_MATCH, "\"abc\"")]).0, Decision::Send);
-        assert_eq!(case(&[(header::IF_MATCH, "\"x\""), (header::IF_NONE_MATCH, "\"abc\"")]).0, Decision::Failed);
+        assert_eq!(
+            case(&[(header::IF_MATCH, "\"x\""), (header::IF_NONE_MATCH, "\"abc\"")]).0,
+            Decision::Failed
+        );
     }
 }

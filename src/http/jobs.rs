@@ -14,7 +14,10 @@ use super::{
     extract::JobRef,
 };
 use crate::{
-    job::{retention, store::{Cancelling, Filter}},
+    job::{
+        retention,
+        store::{Cancelling, Filter},
+    },
     wire::{GenerationStatus, JobList, JobState},
 };
 
@@ -88,15 +91,15 @@ fn filter(query: &HashMap<String, String>) -> Result<Filter, ApiError> {
         match name.as_str() {
             "state" => filter.state = Some(state(value)?),
             "limit" => {
-                filter.limit = value
-                    .parse()
-                    .ok()
-                    .filter(|limit| (1..=PAGE_MAX).contains(limit))
-                    .ok_or_else(|| ApiError::field("limit", format!("must be a number from 1 to {PAGE_MAX}")))?;
+                filter.limit =
+                    value.parse().ok().filter(|limit| (1..=PAGE_MAX).contains(limit)).ok_or_else(|| {
+                        ApiError::field("limit", format!("must be a number from 1 to {PAGE_MAX}"))
+                    })?;
             }
             "before" => {
                 let id = value.parse();
-                filter.before = Some(id.map_err(|_not_uuid| ApiError::field("before", "must be the id of a job"))?);
+                filter.before =
+                    Some(id.map_err(|_not_uuid| ApiError::field("before", "must be the id of a job"))?);
             }
             unknown => {
                 return Err(ApiError::field(unknown, "is unknown; there are state, limit and before"));

@@ -3,13 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use super::error::ApiError;
-use crate::{
-    artifact::Shelf,
-    job::JobStore,
-    render::engines::Engines,
-    request::Defaults,
-    wire::DeviceInfo,
-};
+use crate::{artifact::Shelf, job::JobStore, render::engines::Engines, request::Defaults, wire::DeviceInfo};
 
 /// The parts that the service is put together from.
 #[derive(Debug)]

@@ -49,6 +49,7 @@ pub(super) fn new_job() -> NewJob {
         request: Request::new(wire, &Defaults::default()).unwrap(),
         audio_seconds: 10.0,
         engine: "synth".to_owned(),
+        engine_reason: "asked for".to_owned(),
         warnings: Vec::new(),
     }
 }
@@ -97,7 +98,9 @@ fn the_queue_is_bounded(make: Make) {
     store.submit(new_job()).unwrap();
     store.submit(new_job()).unwrap();
     match store.submit(new_job()) {
-        Err(SubmitError::QueueFull { capacity: 2, retry_after }) => assert!(retry_after >= Duration::from_secs(1)),
+        Err(SubmitError::QueueFull { capacity: 2, retry_after }) => {
+            assert!(retry_after >= Duration::from_secs(1))
+        }
         other => panic!("{other:?}"),
     }
     store.claim("worker").unwrap().unwrap();
@@ -161,10 +164,7 @@ fn progress_never_falls(make: Make) {
     }
     assert!((last - 0.90).abs() < 1e-9);
     // A section that the plan has not.
-    assert_eq!(
-        store.report(claim.job, 1, Report::Rendered { section: 9, done: 1.0 }).unwrap(),
-        Verdict::Go
-    );
+    assert_eq!(store.report(claim.job, 1, Report::Rendered { section: 9, done: 1.0 }).unwrap(), Verdict::Go);
     store.fail(claim.job, 1, failure()).unwrap();
     assert_eq!(store.get(claim.job).unwrap().unwrap().progress, last);
 }
@@ -193,16 +193,16 @@ fn cancelling(make: Make) {
     let waiting = store.submit(new_job()).unwrap().id;
     let behind = store.submit(new_job()).unwrap().id;
     assert!(matches!(store.cancel(waiting).unwrap(), Cancelling::Cancelled(_)));
-    assert!(matches!(store.cancel(waiting).unwrap(), Cancelling::Cancelled(_)), "cancelling twice is no fault");
+    assert!(
+        matches!(store.cancel(waiting).unwrap(), Cancelling::Cancelled(_)),
+        "cancelling twice is no fault"
+    );
     assert_eq!(store.get(behind).unwrap().unwrap().queue_position, Some(0));
     match store.cancel(running.job).unwrap() {
         Cancelling::Cancelled(job) => assert_eq!(job.state, JobState::Cancelled),
         other => panic!("{other:?}"),
     }
-    assert_eq!(
-        store.report(running.job, 1, Report::Stage(JobState::Rendering)).unwrap(),
-        Verdict::Cancelled
-    );
+    assert_eq!(store.report(running.job, 1, Report::Stage(JobState::Rendering)).unwrap(), Verdict::Cancelled);
     assert_eq!(store.complete(running.job, 1, Vec::new()).unwrap(), Verdict::Cancelled);
     assert_eq!(state(&*store, running.job), JobState::Cancelled);
     let claim = store.claim("worker").unwrap().unwrap();
@@ -320,7 +320,8 @@ fn no_job_is_handed_out_twice(make: Make) {
             .map(|_| {
                 scope.spawn(|| {
                     barrier.wait();
-                    std::iter::from_fn(|| store.claim("worker").unwrap().map(|claim| claim.job)).collect::<Vec<_>>()
+                    std::iter::from_fn(|| store.claim("worker").unwrap().map(|claim| claim.job))
+                        .collect::<Vec<_>>()
                 })
             })
             .collect();

@@ -11,9 +11,7 @@ use jiff::Timestamp;
 use super::{
     Failure, Job, JobId, NewJob, Report,
     pace::{self, Pace},
-    store::{
-        Cancelling, Claim, Counts, Event, Filter, JobStore, StoreError, SubmitError, Verdict,
-    },
+    store::{Cancelling, Claim, Counts, Event, Filter, JobStore, StoreError, SubmitError, Verdict},
 };
 use crate::wire::JobState;
 
@@ -294,9 +292,11 @@ impl JobStore for MemoryStore {
     }
 
     fn events(&self, job: JobId, after: u64) -> Result<Option<Vec<Event>>, StoreError> {
-        Ok(self.lock().jobs.get(&job).map(|entry| {
-            entry.events.iter().filter(|event| event.number > after).cloned().collect()
-        }))
+        Ok(self
+            .lock()
+            .jobs
+            .get(&job)
+            .map(|entry| entry.events.iter().filter(|event| event.number > after).cloned().collect()))
     }
 
     fn counts(&self) -> Result<Counts, StoreError> {

@@ -60,6 +60,8 @@ pub struct NewJob {
     pub audio_seconds: f64,
     /// Name of the engine that was chosen.
     pub engine: String,
+    /// Why it was chosen.
+    pub engine_reason: String,
     /// What is already known not to be honoured as asked.
     pub warnings: Vec<String>,
 }
@@ -75,6 +77,8 @@ pub struct Job {
     pub audio_seconds: f64,
     /// Name of the engine.
     pub engine: String,
+    /// Why it was chosen.
+    pub engine_reason: String,
     /// The stage it is in.
     pub state: JobState,
     /// How often it was claimed.
@@ -149,17 +153,19 @@ pub struct Failure {
 impl Job {
     /// A job that was just accepted.
     pub(crate) fn accepted(new: NewJob, now: Timestamp) -> Self {
+        let message = format!("waiting for its turn; engine {} ({})", new.engine, new.engine_reason);
         Self {
             id: JobId::fresh(),
             request: Arc::new(new.request),
             audio_seconds: new.audio_seconds,
             engine: new.engine,
+            engine_reason: new.engine_reason,
             state: JobState::Queued,
             attempt: 0,
             progress: 0.0,
             sections: Vec::new(),
             section_frames: Vec::new(),
-            message: describe(JobState::Queued).to_owned(),
+            message,
             warnings: new.warnings,
             error_code: None,
             created_at: now,
@@ -179,7 +185,10 @@ impl Job {
         state::check(self.state, to)?;
         self.state = to;
         self.updated_at = now;
-        describe(to).clone_into(&mut self.message);
+        self.message = match to {
+            JobState::Succeeded => format!("done, by engine {} ({})", self.engine, self.engine_reason),
+            _ => describe(to).to_owned(),
+        };
         if let Some(progress) = progress::on_entering(to) {
             self.progress = self.progress.max(progress);
         }
@@ -219,7 +228,8 @@ impl Job {
                     return Ok(false);
                 }
                 self.message = format!("rendering section {} of {count}: {}", section + 1, entry.label);
-                let shares = self.section_frames.iter().copied().zip(self.sections.iter().map(|s| s.progress));
+                let shares =
+                    self.section_frames.iter().copied().zip(self.sections.iter().map(|s| s.progress));
                 self.progress = self.progress.max(progress::while_rendering(shares));
             }
         }

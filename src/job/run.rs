@@ -98,11 +98,15 @@ impl RunError {
             Self::Plan(error) => format!("the plan cannot be honoured: {error}"),
             Self::Engine(error) => error.to_string(),
             Self::Render(error @ EngineError::Unsupported { .. }) => error.to_string(),
-            Self::Render(error) => format!("{error}; send the request again, and look into the server's log if it fails again"),
+            Self::Render(error) => {
+                format!("{error}; send the request again, and look into the server's log if it fails again")
+            }
             Self::Mix(_) | Self::Master(_) => {
                 "the rendered sound could not be made into a piece; the server's log says why".to_owned()
             }
-            Self::Artifact(_) => "the artifact could not be written; look at the server's disk and log".to_owned(),
+            Self::Artifact(_) => {
+                "the artifact could not be written; look at the server's disk and log".to_owned()
+            }
         }
     }
 }

@@ -1,2 +1,3 @@
-//! x
-fn main() {}
+//! Everything that is tested from outside the library, in one binary so that it is linked once.
+
+mod http;
