@@ -7,7 +7,8 @@ use axum::{
     extract::{FromRequest, FromRequestParts, Path, Request, rejection::BytesRejection},
     http::{HeaderMap, header, request::Parts},
 };
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::error::Category;
 
 use super::error::{ApiError, Code};
 use crate::{job::JobId, wire::FieldError};
@@ -65,28 +66,23 @@ fn unreadable(rejection: BytesRejection) -> ApiError {
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    // First whether it is JSON at all: read as `T`, a value of the wrong type may look like a fault of the syntax.
+    if let Err(error) = serde_json::from_slice::<IgnoredAny>(body) {
+        return Err(ApiError::new(Code::MalformedJson, format!("the body is not JSON: {error}")));
+    }
     let mut json = serde_json::Deserializer::from_slice(body);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let path = error.path().to_string();
-        let inner = error.into_inner();
-        match inner.classify() {
-            serde_json::error::Category::Data => wrong_field(path, &inner),
-            _ => malformed(&inner),
-        }
-    })?;
-    json.end().map_err(|error| malformed(&error))?;
-    Ok(value)
-}
-
-fn malformed(error: &serde_json::Error) -> ApiError {
-    ApiError::new(Code::MalformedJson, format!("the body is not JSON: {error}"))
+    serde_path_to_error::deserialize(&mut json)
+        .map_err(|error| wrong_field(error.path().to_string(), error.inner()))
 }
 
 /// A field that is unknown, missing or of the wrong type.
 fn wrong_field(path: String, error: &serde_json::Error) -> ApiError {
     let text = error.to_string();
     // The path says where in the document, which is more than line and column.
-    let message = text.split(" at line ").next().unwrap_or(&text).to_owned();
+    let message = match error.classify() {
+        Category::Data => text.split(" at line ").next().unwrap_or(&text).to_owned(),
+        _ => "has the wrong type".to_owned(),
+    };
     // The path of a missing field ends at the object that lacks it.
     let field = match message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
         Some(missing) if path == "." => missing.to_owned(),
