@@ -32,3 +32,9 @@ pub mod job;
 pub mod http;
 #[cfg(feature = "service")]
 pub mod worker;
+#[cfg(feature = "service")]
+pub mod config;
+#[cfg(feature = "service")]
+pub mod app;
+#[cfg(feature = "service")]
+pub mod terminal;

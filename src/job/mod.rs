@@ -112,7 +112,7 @@ pub struct Job {
 /// What a worker reports of a running job.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Report {
-    /// A stage begins.
+    /// A stage begins, or goes on.
     Stage(JobState),
     /// The plan is known.
     Planned {
@@ -204,8 +204,8 @@ impl Job {
     /// When the report is of an illegal move; the job is then unchanged.
     pub(crate) fn take(&mut self, report: Report, now: Timestamp) -> Result<bool, IllegalMove> {
         match report {
-            // A claim has already put the job into planning.
-            Report::Stage(JobState::Planning) if self.state == JobState::Planning => return Ok(false),
+            // A claim has already put the job into planning; any stage may be named again to ask whether to go on.
+            Report::Stage(to) if self.state == to => return Ok(false),
             Report::Stage(to) => self.go(to, now)?,
             Report::Planned { sections, warnings } => {
                 self.section_frames = sections.iter().map(|section| section.frames).collect();

@@ -1,3 +1,6 @@
-//! Everything that is tested from outside the library, in one binary so that it is linked once.
+//! Everything that looks at more than one module, in one binary.
 
 mod http;
+mod layers;
+mod program;
+mod schemas;
