@@ -165,7 +165,7 @@ impl Worker {
         match verdict {
             Ok(verdict) => tracing::info!(?verdict, seconds = start.elapsed().as_secs_f64(), "ended"),
             Err(error) => {
-                tracing::error!(error = &error as &dyn Error, "the end of the job could not be reported")
+                tracing::error!(error = &error as &dyn Error, "the end of the job could not be reported");
             }
         }
         retention::sweep(&*self.bench.store, &self.bench.shelf);
@@ -174,11 +174,10 @@ impl Worker {
     fn complete(&self, claim: &Claim, manifest: Manifest) -> Result<Verdict, StoreError> {
         let verdict = self.bench.store.complete(claim.job, claim.attempt, manifest.warnings);
         let unwanted = match &verdict {
-            Ok(Verdict::Go) => false,
+            Ok(Verdict::Go) | Err(_) => false,
             Ok(Verdict::Cancelled) => true,
             // Another attempt may own the place on the shelf; nobody does when the job is forgotten.
             Ok(Verdict::Lost) => matches!(self.bench.store.get(claim.job), Ok(None)),
-            Err(_) => false,
         };
         if unwanted {
             retention::discard(&self.bench.shelf, claim.job);

@@ -1,6 +1,6 @@
 //! How requests are read: bodies and ids, with errors that name the place.
 
-use std::time::Duration;
+use std::{error::Error, time::Duration};
 
 use axum::{
     body::Bytes,
@@ -8,7 +8,6 @@ use axum::{
     http::{HeaderMap, header, request::Parts},
 };
 use serde::de::{DeserializeOwned, IgnoredAny};
-use serde_json::error::Category;
 
 use super::error::{ApiError, Code};
 use crate::{job::JobId, wire::FieldError};
@@ -40,7 +39,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
                     format!("the body did not arrive within {} s", BODY_TIMEOUT.as_secs()),
                 )
             })?
-            .map_err(unreadable)?;
+            .map_err(|rejection| unreadable(&rejection))?;
         parse(&body).map(Self)
     }
 }
@@ -55,7 +54,7 @@ fn is_json(headers: &HeaderMap) -> bool {
         })
 }
 
-fn unreadable(rejection: BytesRejection) -> ApiError {
+fn unreadable(rejection: &BytesRejection) -> ApiError {
     use axum::extract::rejection::FailedToBufferBody;
     match rejection {
         BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
@@ -66,11 +65,12 @@ fn unreadable(rejection: BytesRejection) -> ApiError {
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    let malformed =
+        |error: &dyn Error| ApiError::new(Code::MalformedJson, format!("the body is not JSON: {error}"));
+    let body = str::from_utf8(body).map_err(|error| malformed(&error))?;
     // First whether it is JSON at all: read as `T`, a value of the wrong type may look like a fault of the syntax.
-    if let Err(error) = serde_json::from_slice::<IgnoredAny>(body) {
-        return Err(ApiError::new(Code::MalformedJson, format!("the body is not JSON: {error}")));
-    }
-    let mut json = serde_json::Deserializer::from_slice(body);
+    serde_json::from_str::<IgnoredAny>(body).map_err(|error| malformed(&error))?;
+    let mut json = serde_json::Deserializer::from_str(body);
     serde_path_to_error::deserialize(&mut json)
         .map_err(|error| wrong_field(error.path().to_string(), error.inner()))
 }
@@ -79,9 +79,10 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
 fn wrong_field(path: String, error: &serde_json::Error) -> ApiError {
     let text = error.to_string();
     // The path says where in the document, which is more than line and column.
-    let message = match error.classify() {
-        Category::Data => text.split(" at line ").next().unwrap_or(&text).to_owned(),
-        _ => "has the wrong type".to_owned(),
+    let message = match text.split(" at line ").next().unwrap_or(&text) {
+        // What is said of a number where a name is wanted.
+        "expected value" => "has the wrong type: a text is expected".to_owned(),
+        message => message.to_owned(),
     };
     // The path of a missing field ends at the object that lacks it.
     let field = match message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
