@@ -190,9 +190,16 @@ impl Worker {
             tracing::error!(code = error.code(), error = error as &dyn Error, "failed");
             return self.fail_with(claim, error.code(), error.outside());
         }
-        let message = "the server was shut down before the piece was done; send the request again";
-        // Of a job that was cancelled this changes nothing: it is final already.
-        self.fail_with(claim, "shut_down", message.to_owned())
+        // Of a job that was cancelled neither changes anything: it is final already.
+        if self.stop.load(Ordering::Relaxed) {
+            let message = "the server was shut down before the piece was done; send the request again";
+            return self.fail_with(claim, "shut_down", message.to_owned());
+        }
+        self.fail_with(
+            claim,
+            "internal",
+            "the engine gave up without being told to; the log may say why".to_owned(),
+        )
     }
 
     fn fail_with(&self, claim: &Claim, code: &str, message: String) -> Result<Verdict, StoreError> {

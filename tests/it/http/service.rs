@@ -109,8 +109,8 @@ fn the_api_page_needs_no_other_host() {
     for text in [page.text(), start.text()] {
         assert!(!text.contains("http://") && !text.contains("https://") && !text.contains("\"//"), "{text}");
     }
-    for part in page.text().split(['"', '\'']).filter(|part| part.ends_with(".js") || part.ends_with(".css"))
-    {
+    let is_file = |part: &&str| matches!(part.rsplit_once('.'), Some((_, "js" | "css")));
+    for part in page.text().split(['"', '\'']).filter(is_file) {
         let path = format!("/docs/{}", part.trim_start_matches("./"));
         assert_eq!(server.get(&path).status, 200, "{path}");
     }
