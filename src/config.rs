@@ -17,7 +17,13 @@ use crate::{
 #[command(next_help_heading = "Rendering")]
 pub struct Rendering {
     /// Device that engines compute on.
-    #[arg(long, env = "TIMBRE_INFERENCE_DEVICE", value_name = "DEVICE", default_value = "auto", global = true)]
+    #[arg(
+        long,
+        env = "TIMBRE_INFERENCE_DEVICE",
+        value_name = "DEVICE",
+        default_value = "auto",
+        global = true
+    )]
     pub device: DeviceChoice,
     /// Processor threads for rendering; 0 takes all.
     #[arg(long, env = "TIMBRE_THREADS", value_name = "N", default_value_t = 0, global = true)]
@@ -107,7 +113,9 @@ pub struct Service {
 #[derive(Debug, Error)]
 pub enum ConfigError {
     /// The device is not there.
-    #[error("device {0} is not available: this build of Timbre computes on the processor only; use --device cpu or auto")]
+    #[error(
+        "device {0} is not available: this build of Timbre computes on the processor only; use --device cpu or auto"
+    )]
     Device(String),
     /// The address is reachable from outside.
     #[error(
@@ -116,7 +124,9 @@ pub enum ConfigError {
     )]
     Exposed(IpAddr),
     /// The log filter cannot be read.
-    #[error("--log {filter:?} is no filter: {reason}; write a level as info, or filters as info,timbre=debug")]
+    #[error(
+        "--log {filter:?} is no filter: {reason}; write a level as info, or filters as info,timbre=debug"
+    )]
     Log {
         /// What was given.
         filter: String,
@@ -177,7 +187,10 @@ impl Service {
 
     /// How many workers there are and how long they may take to leave.
     pub fn workers(&self) -> worker::Settings {
-        worker::Settings { workers: self.workers.get(), drain_timeout: Duration::from_secs(self.drain_timeout) }
+        worker::Settings {
+            workers: self.workers.get(),
+            drain_timeout: Duration::from_secs(self.drain_timeout),
+        }
     }
 }
 
@@ -228,7 +241,10 @@ mod tests {
     fn only_loopback_unless_said() {
         assert!(parse(&[]).unwrap().service.check().is_ok());
         assert!(parse(&["--host", "::1"]).unwrap().service.check().is_ok());
-        assert!(matches!(parse(&["--host", "0.0.0.0"]).unwrap().service.check(), Err(ConfigError::Exposed(_))));
+        assert!(matches!(
+            parse(&["--host", "0.0.0.0"]).unwrap().service.check(),
+            Err(ConfigError::Exposed(_))
+        ));
         assert!(parse(&["--host", "0.0.0.0", "--insecure"]).unwrap().service.check().is_ok());
     }
 
@@ -244,7 +260,9 @@ mod tests {
         let all = parse(&["--export-bit-depth", "pcm16", "--export-sample-rate", "44100"]).unwrap();
         let output = all.export.defaults().output;
         assert_eq!((output.rate, output.bit_depth), (SampleRate(44_100), BitDepth::Int16));
-        for wrong in [["--export-sample-rate", "7999"], ["--default-duration", "601"], ["--export-bit-depth", "8"]] {
+        for wrong in
+            [["--export-sample-rate", "7999"], ["--default-duration", "601"], ["--export-bit-depth", "8"]]
+        {
             assert!(parse(&wrong).is_err(), "{wrong:?}");
         }
     }

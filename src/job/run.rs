@@ -83,7 +83,12 @@ fn enter(stage: JobState, progress: &dyn Progress) -> Result<(), RunError> {
 
 fn target(request: &Request) -> Target {
     let output = &request.output;
-    Target { loudness: output.loudness, true_peak: output.true_peak, bit_depth: output.bit_depth, seed: request.seed }
+    Target {
+        loudness: output.loudness,
+        true_peak: output.true_peak,
+        bit_depth: output.bit_depth,
+        seed: request.seed,
+    }
 }
 
 /// The runner of the service: pieces made by the engines of this process, put on its shelf.
@@ -99,7 +104,8 @@ impl Runner for Pipeline {
     fn run(&self, job: JobId, request: &Request, progress: &dyn Progress) -> Result<Manifest, RunError> {
         let chosen = self.engines.choose(request)?;
         let destination = Destination::Shelf { shelf: (*self.shelf).clone(), job_id: job.to_string() };
-        let order = Order { request, chosen: &chosen, destination: &destination, created_at: Timestamp::now() };
+        let order =
+            Order { request, chosen: &chosen, destination: &destination, created_at: Timestamp::now() };
         piece(&order, progress)
     }
 }
@@ -187,11 +193,15 @@ impl RunError {
             Self::Plan(error) => format!("the plan cannot be honoured: {error}"),
             Self::Engine(error) => error.to_string(),
             Self::Render(error @ EngineError::Unsupported { .. }) => error.to_string(),
-            Self::Render(error) => format!("{error}; send the request again, and look into the server's log if it fails again"),
+            Self::Render(error) => {
+                format!("{error}; send the request again, and look into the server's log if it fails again")
+            }
             Self::Mix(_) | Self::Master(_) => {
                 "the rendered sound could not be made into a piece; the server's log says why".to_owned()
             }
-            Self::Artifact(_) => "the artifact could not be written; look at the server's disk and log".to_owned(),
+            Self::Artifact(_) => {
+                "the artifact could not be written; look at the server's disk and log".to_owned()
+            }
         }
     }
 }

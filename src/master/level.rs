@@ -8,13 +8,17 @@ use crate::audio::{Decibels, Pcm};
 /// Most that the limiter may take away anywhere. More of it is heard as pumping, and the piece stays under its target instead.
 const MOST_LIMITED_DB: f64 = 18.0;
 /// Gain that raises the loudness by less than this share of itself only feeds the limiter.
-const LEAST_EFFECT: f64 = 0.25;
+const LEAST_EFFECT: f64 = 0.05;
+/// What is assumed of that share, before it is known, once the limiter works.
+const LIMITED_EFFECT: f64 = 0.6;
+/// No step of the search is longer than what is missing divided by this.
+const LONGEST_STEP: f64 = 0.2;
 /// The search ends this close to the target.
-const CLOSE_LU: f64 = 0.05;
+const CLOSE_LU: f64 = 0.1;
 /// A measured true peak may be this far over the ceiling: the limiter's filter and the meter's are not the same.
 const OVER_DB: f64 = 0.05;
 /// Rounds of the search; two to four are usual.
-const ROUNDS: usize = 8;
+const ROUNDS: usize = 10;
 /// Rounds after these lower the gain together with the ceiling, which is certain to end below it.
 const FREE_ROUNDS: usize = ROUNDS - 2;
 
@@ -66,17 +70,20 @@ pub(super) fn reach(prepared: Pcm, target: &Target) -> Result<Levelled, MasterEr
     loop {
         round += 1;
         let (sound, limited_db) = drive.render(&prepared, &envelope, target);
-        let (loudness, true_peak) = meter::loudness_and_peak(&sound)?;
-        let over = true_peak.map_or(0.0, |peak| peak - target.true_peak.0);
+        let loudness = meter::loudness(&sound)?;
         let miss = source.and(loudness).map_or(0.0, |loudness| target.loudness.0 - loudness);
         let effect = match (before, loudness) {
             (Some((gain, was)), Some(is)) if (drive.gain_db - gain).abs() > 0.01 => {
                 (is - was) / (drive.gain_db - gain)
             }
+            _ if limited_db > 0.0 => LIMITED_EFFECT,
             _ => 1.0,
         };
         let held_back = miss > CLOSE_LU && (drive.gain_db >= most || effect < LEAST_EFFECT);
         let settled = miss.abs() <= CLOSE_LU || held_back;
+        // The peak costs more to measure than the loudness, and only counts at the end of the search.
+        let peak = if settled || round > FREE_ROUNDS { meter::true_peak(&sound)? } else { None };
+        let over = peak.map_or(0.0, |peak| peak - target.true_peak.0);
         if (over <= OVER_DB && settled) || round >= ROUNDS {
             return Ok(Levelled { sound, gain_db: drive.gain_db, limited_db, held_back });
         }
@@ -87,7 +94,7 @@ pub(super) fn reach(prepared: Pcm, target: &Target) -> Result<Levelled, MasterEr
         if round > FREE_ROUNDS {
             drive.gain_db -= over.max(0.0);
         } else if !settled {
-            drive.gain_db = (drive.gain_db + miss / effect.clamp(LEAST_EFFECT, 1.0)).min(most);
+            drive.gain_db = (drive.gain_db + miss / effect.clamp(LONGEST_STEP, 1.0)).min(most);
         }
     }
 }

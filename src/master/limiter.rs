@@ -4,7 +4,7 @@
 //! peak                 |
 //! needed gain  --------+-------------------     1 except where the sound is too high
 //! held         -----+__________+-----------     the lowest need from HOLD before to LOOK_AHEAD / 2 after
-//! released     -----+__________,.-'''------     rises back with RELEASE as time constant
+//! released     -----+__________,.-'''------     rises back, fast after a hit, slowly after a long stretch
 //! smoothed     ----.____________,.-'''-----     averaged over LOOK_AHEAD around each frame
 //! ```
 //!
@@ -20,8 +20,11 @@ use crate::audio::SampleRate;
 const LOOK_AHEAD_SECONDS: f64 = 0.005;
 /// Time for which it stays down: half a wave of 33 Hz, so that the gain does not follow the waveform of a bass note.
 const HOLD_SECONDS: f64 = 0.015;
-/// Time constant of its return.
-const RELEASE_SECONDS: f64 = 0.100;
+/// Time constant of its return after a single hit.
+const RELEASE_SECONDS: f64 = 0.060;
+/// Time constant with which a lasting need becomes the level that the gain returns to, and with which that is left again:
+/// a drum hit does not duck what follows it, and a dense passage does not pump.
+const SUSTAIN_SECONDS: f64 = 0.300;
 
 /// A gain for each frame, to be applied after `gain`, that keeps the true peak at or under `ceiling` (both linear). `None` when
 /// nothing is too high.
@@ -63,13 +66,16 @@ fn lowest(values: &[f32], before: usize, after: usize) -> Vec<f32> {
     result
 }
 
-/// Lets the gain fall at once and rise slowly.
+/// Lets the gain fall at once and rise no faster than a hit is released, and no higher than what the last while needed.
 fn release(curve: &mut [f32], rate: SampleRate) {
-    let step = 1.0 - (-1.0 / (RELEASE_SECONDS * rate.hz())).exp();
+    let step = |seconds: f64| 1.0 - (-1.0 / (seconds * rate.hz())).exp();
+    let (fast, slow) = (step(RELEASE_SECONDS), step(SUSTAIN_SECONDS));
     let mut gain = 1.0_f64;
+    let mut sustained = 1.0_f64;
     for value in curve {
-        let wanted = f64::from(*value);
-        gain = if wanted < gain { wanted } else { gain + (wanted - gain) * step };
+        let need = f64::from(*value);
+        sustained += (need - sustained) * slow;
+        gain = need.min(gain + (sustained.max(need) - gain).max(0.0) * fast);
         *value = gain as f32;
     }
 }
@@ -141,7 +147,7 @@ mod tests {
         let curve = reduction(&Envelope::of(&mono(samples.into_iter())), 1.0, 1.0, RATE).unwrap();
         assert!((curve[24_000 - 300] - 1.0).abs() < 1e-6, "more than the look-ahead before");
         assert!(curve[24_000] <= 0.5);
-        assert!(curve[24_000 + 48 * 400] > 0.97, "four time constants later");
+        assert!(curve[24_000 + 48 * 400] > 0.97, "long after");
         let steepest = curve.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f32::max);
         assert!(steepest < 0.01, "no step: {steepest}");
     }

@@ -46,11 +46,10 @@ pub(super) fn measure(sound: &Pcm) -> Result<Measured, MasterError> {
     Ok(Measured { integrated, range, true_peak, max_short_term })
 }
 
-/// Integrated loudness and true peak alone, which cost less.
-pub(super) fn loudness_and_peak(sound: &Pcm) -> Result<(Option<f64>, Option<f64>), MasterError> {
-    let meter = run(sound, Mode::I | Mode::TRUE_PEAK, READINGS_PER_SECOND, |_, _| Ok(()))?;
-    let fault = |source| fault(sound, source);
-    Ok((finite(meter.loudness_global().map_err(fault)?), highest_true_peak(&meter).map_err(fault)?))
+/// Largest true peak alone, dBTP.
+pub(super) fn true_peak(sound: &Pcm) -> Result<Option<f64>, MasterError> {
+    let meter = run(sound, Mode::TRUE_PEAK, READINGS_PER_SECOND, |_, _| Ok(()))?;
+    highest_true_peak(&meter).map_err(|source| fault(sound, source))
 }
 
 /// Integrated loudness alone, which costs least.

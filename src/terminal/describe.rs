@@ -111,5 +111,9 @@ fn loudness(report: &LoudnessReport) -> String {
 
 fn peak(report: &LoudnessReport) -> String {
     let measured = report.true_peak_dbtp.map_or("none".to_owned(), |peak| format!("{peak:.1} dBTP"));
-    format!("{measured} (ceiling {} dBTP, the limiter took {:.1} dB)", number(report.ceiling_dbtp, 1), report.limited_db)
+    format!(
+        "{measured} (ceiling {} dBTP, the limiter took {:.1} dB)",
+        number(report.ceiling_dbtp, 1),
+        report.limited_db
+    )
 }

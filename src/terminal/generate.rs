@@ -116,7 +116,10 @@ fn summary(files: &Files, piece: &Manifest, seconds: f64) -> String {
     }
     let speed = piece.audio.duration_seconds / seconds;
     text.push_str(&format!("  {:<10} {seconds:.1} s, {speed:.0} times real time\n", "took"));
-    text.push_str(&format!("  {:<10} timbre generate --from {:?} --output NEW.wav\n", "again", files.manifest));
+    text.push_str(&format!(
+        "  {:<10} timbre generate --from {:?} --output NEW.wav\n",
+        "again", files.manifest
+    ));
     text
 }
 

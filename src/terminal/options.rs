@@ -14,7 +14,8 @@ use crate::{
     config,
     music::{Key, Metre},
     wire::{
-        BitDepth, CompositionPlan, EngineChoice, GenerationRequest, Manifest, OutputFormat, OutputOptions, Sampling,
+        BitDepth, CompositionPlan, EngineChoice, GenerationRequest, Manifest, OutputFormat, OutputOptions,
+        Sampling,
     },
 };
 
@@ -23,7 +24,7 @@ const LARGEST_FILE: u64 = 4 << 20;
 
 /// What the music should be and what the file should be like.
 #[derive(Clone, Debug, Args)]
-pub struct RequestOptions {
+pub(super) struct RequestOptions {
     /// What the music should be, in English: "dreamy piano over rain, 72 bpm, in D minor".
     #[arg(short, long, value_name = "TEXT", required_unless_present_any = ["plan", "from"])]
     prompt: Option<String>,
@@ -118,7 +119,7 @@ enum FormatOption {
 
 /// Why options do not make a request.
 #[derive(Debug, Error)]
-pub enum OptionsError {
+pub(super) enum OptionsError {
     /// A file cannot be read.
     #[error("cannot read {}: {source}", .path.display())]
     Read {
@@ -144,10 +145,13 @@ impl RequestOptions {
     ///
     /// # Errors
     /// When a plan or manifest cannot be read.
-    pub fn into_request(self, stems: bool) -> Result<(GenerationRequest, Option<Manifest>), OptionsError> {
-        let manifest: Option<Manifest> = self.from.as_deref().map(|path| read_json(path, "manifest")).transpose()?;
+    pub(super) fn into_request(self, stems: bool) -> Result<(GenerationRequest, Option<Manifest>), OptionsError> {
+        let manifest: Option<Manifest> =
+            self.from.as_deref().map(|path| read_json(path, "manifest")).transpose()?;
         let mut request = match &manifest {
-            Some(manifest) => GenerationRequest { plan: Some(manifest.plan.clone()), ..manifest.request.clone() },
+            Some(manifest) => {
+                GenerationRequest { plan: Some(manifest.plan.clone()), ..manifest.request.clone() }
+            }
             None => GenerationRequest::default(),
         };
         if let Some(path) = &self.plan {

@@ -71,7 +71,11 @@ impl<'a> TerminalProgress<'a> {
     }
 
     fn go_on(&self) -> ControlFlow<()> {
-        if self.interrupted.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if self.interrupted.load(Ordering::Relaxed) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     }
 }
 
@@ -106,10 +110,17 @@ impl Progress for TerminalProgress<'_> {
             }
             View::Bars(bars) => {
                 eprintln!("{}", (self.describe)(plan));
-                let width = plan.sections.iter().map(|section| section.label.chars().count()).max().unwrap_or(0);
+                let width =
+                    plan.sections.iter().map(|section| section.label.chars().count()).max().unwrap_or(0);
                 let mut bars = lock(bars);
                 bars.sections = labels
-                    .map(|label| bars.all.add(ProgressBar::new(STEPS).with_style(style()).with_prefix(format!("{label:width$}"))))
+                    .map(|label| {
+                        bars.all.add(
+                            ProgressBar::new(STEPS)
+                                .with_style(style())
+                                .with_prefix(format!("{label:width$}")),
+                        )
+                    })
                     .collect();
             }
         }

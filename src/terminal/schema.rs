@@ -16,7 +16,9 @@ pub(super) fn run(name: Option<&str>, write: Option<&Path>) -> Result<(), Failur
     match name {
         Some(name) => match documents.iter().find(|(known, _)| *known == name) {
             Some((_, document)) => print_json(document),
-            None => Err(Failure::Usage(format!("there is no schema {name:?}; there are {}", names(&documents)))),
+            None => {
+                Err(Failure::Usage(format!("there is no schema {name:?}; there are {}", names(&documents))))
+            }
         },
         None => print(&format!("{}\n", names(&documents))),
     }

@@ -10,7 +10,9 @@ pub(super) fn run(service: &Service, rendering: &Rendering, export: &Export) -> 
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(AppError::Threads)?;
     let ready = |address| {
-        eprintln!("Timbre listens on http://{address} (documentation: http://{address}/docs); Ctrl-C stops it");
+        eprintln!(
+            "Timbre listens on http://{address} (documentation: http://{address}/docs); Ctrl-C stops it"
+        );
     };
     runtime.block_on(app::serve(service, rendering, export, ready, interrupted()))?;
     Ok(())

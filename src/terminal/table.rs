@@ -15,7 +15,15 @@ pub(super) fn table(head: &[&str], rows: &[Vec<String>], right: &[usize]) -> Str
         format!("  {}", cells.collect::<Vec<_>>().join("  ")).trim_end().to_owned()
     };
     let mut lines = vec![line(head)];
-    lines.push(line(&widths.iter().map(|width| "-".repeat(*width)).collect::<Vec<_>>().iter().map(String::as_str).collect::<Vec<_>>()));
+    lines.push(line(
+        &widths
+            .iter()
+            .map(|width| "-".repeat(*width))
+            .collect::<Vec<_>>()
+            .iter()
+            .map(String::as_str)
+            .collect::<Vec<_>>(),
+    ));
     lines.extend(rows.iter().map(|row| line(&row.iter().map(String::as_str).collect::<Vec<_>>())));
     lines.join("\n") + "\n"
 }
@@ -46,6 +54,9 @@ mod tests {
     #[test]
     fn times_and_numbers_read_well() {
         assert_eq!(clock(65.199), "1:05.20");
-        assert_eq!((number(13.5, 3), number(4.0, 3), number(0.1666, 2)), ("13.5".into(), "4".into(), "0.17".into()));
+        assert_eq!(
+            (number(13.5, 3), number(4.0, 3), number(0.1666, 2)),
+            ("13.5".into(), "4".into(), "0.17".into())
+        );
     }
 }

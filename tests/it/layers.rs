@@ -45,7 +45,8 @@ fn modules() -> Vec<(String, PathBuf, String)> {
             let within = path.strip_prefix(&root).unwrap();
             let module = within.iter().next()?.to_str()?.trim_end_matches(".rs").to_owned();
             let text = fs::read_to_string(&path).unwrap();
-            let code: Vec<&str> = text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect();
+            let code: Vec<&str> =
+                text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect();
             (module != "main" && module != "lib").then(|| (module, path.clone(), code.join("\n")))
         })
         .collect()

@@ -13,7 +13,10 @@ fn schemas_are_those_of_this_build() {
         let path = directory.join(format!("{name}.json"));
         let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let committed: Value = serde_json::from_str(&text).unwrap();
-        assert!(committed == *document, "schemas/{name}.json is not what this build prints: run `make schemas`");
+        assert!(
+            committed == *document,
+            "schemas/{name}.json is not what this build prints: run `make schemas`"
+        );
     }
     let files = fs::read_dir(directory).unwrap().count();
     assert_eq!(files, documents.len(), "a file in schemas/ belongs to no document");
