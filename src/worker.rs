@@ -165,7 +165,7 @@ impl Worker {
         match verdict {
             Ok(verdict) => tracing::info!(?verdict, seconds = start.elapsed().as_secs_f64(), "ended"),
             Err(error) => {
-                tracing::error!(error = &error as &dyn Error, "the end of the job could not be reported")
+                tracing::error!(error = &error as &dyn Error, "the end of the job could not be reported");
             }
         }
         retention::sweep(&*self.bench.store, &self.bench.shelf);
@@ -174,11 +174,10 @@ impl Worker {
     fn complete(&self, claim: &Claim, manifest: Manifest) -> Result<Verdict, StoreError> {
         let verdict = self.bench.store.complete(claim.job, claim.attempt, manifest.warnings);
         let unwanted = match &verdict {
-            Ok(Verdict::Go) => false,
+            Ok(Verdict::Go) | Err(_) => false,
             Ok(Verdict::Cancelled) => true,
             // Another attempt may own the place on the shelf; nobody does when the job is forgotten.
             Ok(Verdict::Lost) => matches!(self.bench.store.get(claim.job), Ok(None)),
-            Err(_) => false,
         };
         if unwanted {
             retention::discard(&self.bench.shelf, claim.job);
@@ -191,9 +190,16 @@ impl Worker {
             tracing::error!(code = error.code(), error = error as &dyn Error, "failed");
             return self.fail_with(claim, error.code(), error.outside());
         }
-        let message = "the server was shut down before the piece was done; send the request again";
-        // Of a job that was cancelled this changes nothing: it is final already.
-        self.fail_with(claim, "shut_down", message.to_owned())
+        // Of a job that was cancelled neither changes anything: it is final already.
+        if self.stop.load(Ordering::Relaxed) {
+            let message = "the server was shut down before the piece was done; send the request again";
+            return self.fail_with(claim, "shut_down", message.to_owned());
+        }
+        self.fail_with(
+            claim,
+            "internal",
+            "the engine gave up without being told to; the log may say why".to_owned(),
+        )
     }
 
     fn fail_with(&self, claim: &Claim, code: &str, message: String) -> Result<Verdict, StoreError> {

@@ -2,7 +2,7 @@
 //!
 //! The policy: a caller who can change something hears what and where (4xx, with the fields at fault); a caller who can only wait
 //! hears how long (429, 503); everything else is `internal`, says nothing of the inside, and its cause goes to the log under the
-//! same request id. Codes are stable: programs may match on them. Every error body is an [`Problem`].
+//! same request id. Codes are stable: programs may match on them. Every error body is a [`Problem`].
 
 use std::{error::Error, sync::Arc, time::Duration};
 
@@ -23,14 +23,15 @@ use crate::{
 const RETRY_AFTER_OUTAGE: Duration = Duration::from_secs(10);
 
 macro_rules! codes {
-    ($($(#[$doc:meta])* $variant:ident = $name:literal, $status:ident, $meaning:literal;)+) => {
+    ($($variant:ident = $name:literal, $status:ident, $meaning:literal;)+) => {
         /// Stable identifiers of everything that can go wrong over HTTP.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(super) enum Code { $(#[doc = $meaning] $variant,)+ }
 
         impl Code {
             /// Every code.
-            pub(super) const ALL: &[Self] = &[$(Self::$variant,)+];
+            #[cfg(test)]
+            const ALL: &[Self] = &[$(Self::$variant,)+];
 
             /// As in `Problem::code`.
             pub(super) fn name(self) -> &'static str {

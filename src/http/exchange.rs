@@ -67,10 +67,10 @@ fn unnamed(response: &Response) -> Option<ApiError> {
         StatusCode::NOT_FOUND => {
             (Code::NotFound, "there is nothing at this path; /docs shows what there is".to_owned())
         }
-        StatusCode::METHOD_NOT_ALLOWED => {
-            let allowed = response.headers().get(header::ALLOW).and_then(|allowed| allowed.to_str().ok());
-            (Code::MethodNotAllowed, format!("this path allows {}", allowed.unwrap_or("no method")))
-        }
+        StatusCode::METHOD_NOT_ALLOWED => (
+            Code::MethodNotAllowed,
+            "this path has no such method; the Allow header says which it has".to_owned(),
+        ),
         StatusCode::PRECONDITION_FAILED => {
             (Code::PreconditionFailed, "the file is not the one that the request names".to_owned())
         }

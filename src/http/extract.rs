@@ -1,13 +1,13 @@
 //! How requests are read: bodies and ids, with errors that name the place.
 
-use std::time::Duration;
+use std::{error::Error, time::Duration};
 
 use axum::{
     body::Bytes,
     extract::{FromRequest, FromRequestParts, Path, Request, rejection::BytesRejection},
     http::{HeaderMap, header, request::Parts},
 };
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::error::{ApiError, Code};
 use crate::{job::JobId, wire::FieldError};
@@ -39,7 +39,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
                     format!("the body did not arrive within {} s", BODY_TIMEOUT.as_secs()),
                 )
             })?
-            .map_err(unreadable)?;
+            .map_err(|rejection| unreadable(&rejection))?;
         parse(&body).map(Self)
     }
 }
@@ -54,7 +54,7 @@ fn is_json(headers: &HeaderMap) -> bool {
         })
 }
 
-fn unreadable(rejection: BytesRejection) -> ApiError {
+fn unreadable(rejection: &BytesRejection) -> ApiError {
     use axum::extract::rejection::FailedToBufferBody;
     match rejection {
         BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
@@ -65,28 +65,25 @@ fn unreadable(rejection: BytesRejection) -> ApiError {
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
-    let mut json = serde_json::Deserializer::from_slice(body);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let path = error.path().to_string();
-        let inner = error.into_inner();
-        match inner.classify() {
-            serde_json::error::Category::Data => wrong_field(path, &inner),
-            _ => malformed(&inner),
-        }
-    })?;
-    json.end().map_err(|error| malformed(&error))?;
-    Ok(value)
-}
-
-fn malformed(error: &serde_json::Error) -> ApiError {
-    ApiError::new(Code::MalformedJson, format!("the body is not JSON: {error}"))
+    let malformed =
+        |error: &dyn Error| ApiError::new(Code::MalformedJson, format!("the body is not JSON: {error}"));
+    let body = str::from_utf8(body).map_err(|error| malformed(&error))?;
+    // First whether it is JSON at all: read as `T`, a value of the wrong type may look like a fault of the syntax.
+    serde_json::from_str::<IgnoredAny>(body).map_err(|error| malformed(&error))?;
+    let mut json = serde_json::Deserializer::from_str(body);
+    serde_path_to_error::deserialize(&mut json)
+        .map_err(|error| wrong_field(error.path().to_string(), error.inner()))
 }
 
 /// A field that is unknown, missing or of the wrong type.
 fn wrong_field(path: String, error: &serde_json::Error) -> ApiError {
     let text = error.to_string();
     // The path says where in the document, which is more than line and column.
-    let message = text.split(" at line ").next().unwrap_or(&text).to_owned();
+    let message = match text.split(" at line ").next().unwrap_or(&text) {
+        // What is said of a number where a name is wanted.
+        "expected value" => "has the wrong type: a text is expected".to_owned(),
+        message => message.to_owned(),
+    };
     // The path of a missing field ends at the object that lacks it.
     let field = match message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
         Some(missing) if path == "." => missing.to_owned(),

@@ -52,10 +52,11 @@ pub(super) async fn generate(
             let job = parts.store.submit(NewJob {
                 audio_seconds: plan.duration_seconds,
                 engine: chosen.engine.name().to_owned(),
+                engine_reason: chosen.reason,
                 warnings: plan.warnings().iter().chain(&chosen.warnings).cloned().collect(),
                 request,
             })?;
-            tracing::info!(job = %job.id, engine = job.engine, reason = chosen.reason, "accepted");
+            tracing::info!(job = %job.id, engine = job.engine, reason = job.engine_reason, "accepted");
             Ok(job.status())
         })
         .await?;

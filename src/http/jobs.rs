@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     job::{
-        retention,
+        Job, retention,
         store::{Cancelling, Filter},
     },
     wire::{GenerationStatus, JobList, JobState},
@@ -50,7 +50,7 @@ pub(super) async fn list(
             let more = jobs.len() > filter.limit;
             jobs.truncate(filter.limit);
             let next_before = jobs.last().filter(|_| more).map(|job| job.id.to_string());
-            Ok(Json(JobList { jobs: jobs.iter().map(|job| job.status()).collect(), next_before }))
+            Ok(Json(JobList { jobs: jobs.iter().map(Job::status).collect(), next_before }))
         })
         .await
 }

@@ -90,6 +90,7 @@ pub fn router(service: Service) -> Router {
 }
 
 /// A handler that panics fails alone.
+#[expect(clippy::needless_pass_by_value, reason = "the layer hands the payload over")]
 fn panicked(payload: Box<dyn Any + Send>) -> Response {
     let text = payload.downcast_ref::<&str>().copied().unwrap_or_default();
     tracing::error!(panic = text, "a request panicked");

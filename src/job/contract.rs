@@ -49,6 +49,7 @@ pub(super) fn new_job() -> NewJob {
         request: Request::new(wire, &Defaults::default()).unwrap(),
         audio_seconds: 10.0,
         engine: "synth".to_owned(),
+        engine_reason: "asked for".to_owned(),
         warnings: Vec::new(),
     }
 }
@@ -145,6 +146,9 @@ fn illegal_moves_are_refused(make: Make) {
     assert!(matches!(store.complete(claim.job, 1, Vec::new()), Err(StoreError::Illegal(_))));
     assert_eq!(state(&*store, claim.job), JobState::Planning);
     stage(&*store, &claim, JobState::Rendering);
+    let events = store.events(claim.job, 0).unwrap().unwrap().len();
+    stage(&*store, &claim, JobState::Rendering);
+    assert_eq!(store.events(claim.job, 0).unwrap().unwrap().len(), events, "to go on is no change");
     assert!(store.report(claim.job, 1, Report::Stage(JobState::Planning)).is_err());
 }
 

@@ -60,6 +60,8 @@ pub struct NewJob {
     pub audio_seconds: f64,
     /// Name of the engine that was chosen.
     pub engine: String,
+    /// Why it was chosen.
+    pub engine_reason: String,
     /// What is already known not to be honoured as asked.
     pub warnings: Vec<String>,
 }
@@ -75,6 +77,8 @@ pub struct Job {
     pub audio_seconds: f64,
     /// Name of the engine.
     pub engine: String,
+    /// Why it was chosen.
+    pub engine_reason: String,
     /// The stage it is in.
     pub state: JobState,
     /// How often it was claimed.
@@ -108,7 +112,7 @@ pub struct Job {
 /// What a worker reports of a running job.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Report {
-    /// A stage begins.
+    /// A stage begins, or goes on.
     Stage(JobState),
     /// The plan is known.
     Planned {
@@ -149,17 +153,19 @@ pub struct Failure {
 impl Job {
     /// A job that was just accepted.
     pub(crate) fn accepted(new: NewJob, now: Timestamp) -> Self {
+        let message = format!("waiting for its turn; engine {} ({})", new.engine, new.engine_reason);
         Self {
             id: JobId::fresh(),
             request: Arc::new(new.request),
             audio_seconds: new.audio_seconds,
             engine: new.engine,
+            engine_reason: new.engine_reason,
             state: JobState::Queued,
             attempt: 0,
             progress: 0.0,
             sections: Vec::new(),
             section_frames: Vec::new(),
-            message: describe(JobState::Queued).to_owned(),
+            message,
             warnings: new.warnings,
             error_code: None,
             created_at: now,
@@ -179,7 +185,10 @@ impl Job {
         state::check(self.state, to)?;
         self.state = to;
         self.updated_at = now;
-        describe(to).clone_into(&mut self.message);
+        self.message = match to {
+            JobState::Succeeded => format!("done, by engine {} ({})", self.engine, self.engine_reason),
+            _ => describe(to).to_owned(),
+        };
         if let Some(progress) = progress::on_entering(to) {
             self.progress = self.progress.max(progress);
         }
@@ -195,8 +204,8 @@ impl Job {
     /// When the report is of an illegal move; the job is then unchanged.
     pub(crate) fn take(&mut self, report: Report, now: Timestamp) -> Result<bool, IllegalMove> {
         match report {
-            // A claim has already put the job into planning.
-            Report::Stage(JobState::Planning) if self.state == JobState::Planning => return Ok(false),
+            // A claim has already put the job into planning; any stage may be named again to ask whether to go on.
+            Report::Stage(to) if self.state == to => return Ok(false),
             Report::Stage(to) => self.go(to, now)?,
             Report::Planned { sections, warnings } => {
                 self.section_frames = sections.iter().map(|section| section.frames).collect();

@@ -1,5 +1,6 @@
 //! Everything that looks at more than one module, in one binary.
 
+mod http;
 mod layers;
 mod program;
 mod schemas;
