@@ -3,6 +3,7 @@
 use super::{
     instrument::{GROUPS, Instrument},
     reverb::Reverb,
+    score::Duty,
     track::Stereo,
     voices::{RATE, pan},
 };
@@ -11,6 +12,8 @@ use super::{
 #[derive(Clone, Copy, Debug)]
 struct Strip {
     gain_db: f32,
+    /// How much louder a melody is.
+    melody_db: f32,
     /// Between left (-1) and right (1).
     place: f32,
     /// Share that goes to the room, before the style's own amount.
@@ -25,29 +28,33 @@ const MASTER: f32 = 0.5;
 const MONO_BELOW: f32 = 180.0;
 
 fn strip(instrument: Instrument) -> Strip {
-    let (gain_db, place, send, high_pass) = match instrument {
-        Instrument::Drums | Instrument::ElectronicDrums => (0.0, 0.0, 0.12, 25.0),
-        Instrument::Brushes => (2.0, 0.0, 0.2, 30.0),
-        Instrument::Percussion => (0.0, 0.15, 0.3, 90.0),
-        Instrument::Bass => (0.0, 0.0, 0.03, 28.0),
-        Instrument::UprightBass => (0.0, 0.0, 0.08, 28.0),
-        Instrument::SynthBass => (0.0, 0.0, 0.02, 28.0),
-        Instrument::Piano => (0.0, -0.05, 0.7, 40.0),
-        Instrument::ElectricPiano => (0.0, 0.12, 0.5, 60.0),
-        Instrument::Organ => (0.0, -0.15, 0.5, 60.0),
-        Instrument::Strings => (0.0, 0.05, 1.0, 90.0),
-        Instrument::Guitar => (0.0, -0.28, 0.6, 75.0),
-        Instrument::Harp => (0.0, 0.3, 0.9, 60.0),
-        Instrument::Brass => (0.0, 0.2, 0.8, 80.0),
-        Instrument::Flute => (0.0, 0.1, 1.0, 180.0),
-        Instrument::Pad => (0.0, 0.0, 0.9, 110.0),
-        Instrument::Choir => (0.0, 0.0, 1.1, 120.0),
-        Instrument::Lead => (0.0, 0.0, 0.7, 120.0),
-        Instrument::Bells => (0.0, 0.15, 1.1, 180.0),
-        Instrument::Marimba => (0.0, -0.2, 0.7, 70.0),
-        Instrument::Rain | Instrument::Wind | Instrument::Sea | Instrument::Vinyl => (0.0, 0.0, 0.0, 30.0),
+    let (gain_db, melody_db, place, send, high_pass) = match instrument {
+        Instrument::Drums => (3.0, 0.0, 0.0, 0.12, 25.0),
+        Instrument::ElectronicDrums => (0.0, 0.0, 0.0, 0.1, 25.0),
+        Instrument::Brushes => (4.0, 0.0, 0.0, 0.2, 30.0),
+        Instrument::Percussion => (5.5, 0.0, 0.15, 0.3, 90.0),
+        Instrument::Bass => (-3.0, 0.0, 0.0, 0.03, 28.0),
+        Instrument::UprightBass => (-1.5, 0.0, 0.0, 0.08, 28.0),
+        Instrument::SynthBass => (5.5, 0.0, 0.0, 0.02, 28.0),
+        Instrument::Piano => (2.0, 5.5, -0.05, 0.7, 40.0),
+        Instrument::ElectricPiano => (-2.5, 6.5, 0.12, 0.5, 60.0),
+        Instrument::Organ => (-1.5, 5.0, -0.15, 0.5, 60.0),
+        Instrument::Strings => (2.0, 5.0, 0.05, 1.0, 90.0),
+        Instrument::Guitar => (-1.5, 5.5, -0.28, 0.6, 75.0),
+        Instrument::Harp => (-4.0, 7.0, 0.3, 0.9, 60.0),
+        Instrument::Brass => (0.0, 5.5, 0.2, 0.8, 80.0),
+        Instrument::Flute => (-6.0, 6.0, 0.1, 1.0, 180.0),
+        Instrument::Pad => (7.0, 4.0, 0.0, 0.9, 110.0),
+        Instrument::Choir => (1.0, 5.0, 0.0, 1.1, 120.0),
+        Instrument::Lead => (8.5, 4.5, 0.0, 0.7, 120.0),
+        Instrument::Bells => (2.0, 3.0, 0.15, 1.1, 180.0),
+        Instrument::Marimba => (1.5, 5.5, -0.2, 0.7, 70.0),
+        Instrument::Rain => (-6.0, 0.0, 0.0, 0.0, 30.0),
+        Instrument::Wind => (-1.0, 0.0, 0.0, 0.0, 30.0),
+        Instrument::Sea => (4.0, 0.0, 0.0, 0.0, 30.0),
+        Instrument::Vinyl => (4.0, 0.0, 0.0, 0.0, 30.0),
     };
-    Strip { gain_db, place, send, high_pass }
+    Strip { gain_db, melody_db, place, send, high_pass }
 }
 
 /// The room of a piece.
@@ -122,9 +129,13 @@ impl Desk {
     }
 
     /// Puts a track in its place. Tracks must come in the same order each time for the same bytes.
-    pub(super) fn add(&mut self, instrument: Instrument, mut track: Stereo) {
+    pub(super) fn add(&mut self, instrument: Instrument, duty: Duty, mut track: Stereo) {
         let strip = strip(instrument);
-        shape(&mut track, strip);
+        let gain_db = match duty {
+            Duty::Ground => strip.gain_db,
+            Duty::Melody => strip.gain_db + strip.melody_db,
+        };
+        shape(&mut track, strip, 10f32.powf(gain_db / 20.0));
         self.mix.add(&track, strip.send);
         if self.stems {
             let frames = track.left.len();
@@ -134,8 +145,8 @@ impl Desk {
 }
 
 /// Cuts the rumble, makes the low end mono, sets level and place.
-fn shape(track: &mut Stereo, strip: Strip) {
-    let gain = MASTER * 10f32.powf(strip.gain_db / 20.0);
+fn shape(track: &mut Stereo, strip: Strip, gain: f32) {
+    let gain = MASTER * gain;
     let (to_left, to_right) = pan(strip.place);
     let share = |hz: f32| 1.0 - (-std::f32::consts::TAU * hz / RATE).exp();
     let (rumble, mono) = (share(strip.high_pass), share(MONO_BELOW));

@@ -133,8 +133,9 @@ fn prepare(spec: &SectionSpec<'_>, book: &Book) -> Result<Prepared, ScoreError> 
     let mut tracks: Vec<Track> = score
         .parts
         .into_iter()
-        .map(|(instrument, notes)| Track::Notes {
+        .map(|((instrument, duty), notes)| Track::Notes {
             instrument,
+            duty,
             notes,
             seed,
             tuning,
@@ -145,7 +146,7 @@ fn prepare(spec: &SectionSpec<'_>, book: &Book) -> Result<Prepared, ScoreError> 
         tracks.push(texture(plan, index, instrument, span)?);
     }
     // The last sound of the piece is given time to go.
-    let fade = if last { SPEC.rate.frames(2.5).min(frames / 4) } else { ring / 2 };
+    let fade = if last { SPEC.rate.frames(2.2).min(frames / 4) } else { ring / 2 };
     Ok(Prepared { tracks, span, room: room(style, mood), fade })
 }
 

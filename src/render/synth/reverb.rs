@@ -117,7 +117,9 @@ fn mix(lines: &mut [f64; 8]) {
         }
     }
     // 1 / sqrt(8)
-    lines.iter_mut().for_each(|line| *line *= 0.353_553_390_593_273_8);
+    for line in lines {
+        *line *= 0.353_553_390_593_273_8;
+    }
 }
 
 #[cfg(test)]

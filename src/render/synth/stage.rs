@@ -59,7 +59,7 @@ impl Stage<'_> {
             &progress,
             total,
             Desk::new(span.total, stems),
-            |desk, number, sound| desk.add(tracks[number].instrument(), sound),
+            |desk, number, sound| desk.add(tracks[number].instrument(), tracks[number].duty(), sound),
         )?;
         let groups = desk.groups.len();
         let numbered: Vec<(usize, Bus)> = std::iter::once((groups, desk.mix))

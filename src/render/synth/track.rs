@@ -2,7 +2,7 @@
 
 use super::{
     instrument::Instrument,
-    score::Note,
+    score::{Duty, Note},
     voices::{self, Canvas, RATE, Texture},
 };
 use crate::audio::Random;
@@ -26,6 +26,7 @@ pub(super) enum Track {
     /// An instrument and its notes.
     Notes {
         instrument: Instrument,
+        duty: Duty,
         notes: Vec<Note>,
         /// Seed of what is drawn for each note.
         seed: u64,
@@ -65,6 +66,14 @@ impl Track {
         }
     }
 
+    /// What for.
+    pub(super) fn duty(&self) -> Duty {
+        match self {
+            Self::Notes { duty, .. } => *duty,
+            Self::Texture { .. } => Duty::Ground,
+        }
+    }
+
     /// How much work it is, in units of one note.
     pub(super) fn weight(&self, span: Span) -> usize {
         match self {
@@ -77,14 +86,15 @@ impl Track {
     pub(super) fn render(&self, span: Span, goes_on: &dyn Fn() -> bool) -> Option<Stereo> {
         let mut sound = Stereo::silence(span.total);
         match self {
-            Self::Notes { instrument, notes, seed, tuning, brightness } => {
+            Self::Notes { instrument, duty, notes, seed, tuning, brightness } => {
                 for (number, note) in notes.iter().enumerate() {
                     if !goes_on() {
                         return None;
                     }
                     let onset = (note.at * f64::from(RATE)).round() as i64 - span.start;
                     let from = usize::try_from(onset).unwrap_or(0).min(span.total);
-                    let mut random = Random::stream(*seed, &format!("{} note {number}", instrument.name()));
+                    let mut random =
+                        Random::stream(*seed, &format!("{} {duty:?} {number}", instrument.name()));
                     let mut canvas =
                         Canvas { left: &mut sound.left[from..], right: &mut sound.right[from..] };
                     voices::play(*instrument, note, *tuning, *brightness, &mut random, &mut canvas);

@@ -139,9 +139,7 @@ pub(super) fn strum(
 /// Where nobody plays bass, the first striker takes the roots as well.
 fn left_hand(scene: &Scene<'_>, instrument: Instrument, score: &mut Score) {
     let lift = match instrument {
-        Instrument::Piano | Instrument::ElectricPiano | Instrument::Harp => 12,
-        Instrument::Guitar if bass::root(scene, 0) >= 40 => 0,
-        Instrument::Guitar => 12,
+        Instrument::Piano | Instrument::ElectricPiano | Instrument::Harp | Instrument::Guitar => 12,
         _ => return,
     };
     for bar in 0..scene.bars {

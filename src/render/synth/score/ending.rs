@@ -1,7 +1,7 @@
 //! The end of the piece: the tonic chord, held by everybody and left to ring.
 
 use super::{
-    Band, Note, Score, Tone, accompany, bass,
+    Band, Duty, Note, Score, Tone, accompany, bass,
     harmony::{self, Chord},
     melody,
     scene::Scene,
@@ -16,10 +16,10 @@ use crate::{
 
 pub(super) fn play(scene: &Scene<'_>, band: &Band, score: &mut Score) {
     let Some(at) = scene.finale else { return };
-    let held = (scene.end - at) * 0.72;
+    let held = (scene.end - at) * 0.88;
     for &instrument in &band.harmony {
         let kind = harmony::kind_for(instrument, scene.style);
-        let before = last_pitches(score, instrument, scene);
+        let before = last_pitches(score, instrument, Duty::Ground, scene);
         let chord = Chord::TONIC.voicing(scene.plan.key, kind, instrument.harmony_centre(), &before);
         let chord = accompany::opened(instrument, chord);
         let velocity = scene.touch(0.58, &mut scene.random("final chord"));
@@ -61,7 +61,7 @@ fn rest(scene: &Scene<'_>, instrument: Instrument, at: f64, held: f64, score: &m
     let key = scene.plan.key;
     let octave = melody::octave(scene, instrument);
     let mut random = scene.random(&format!("{} rest", instrument.name()));
-    let before = last_pitches(score, instrument, scene).last().copied();
+    let before = last_pitches(score, instrument, Duty::Melody, scene).last().copied();
     let near = before.unwrap_or(key.pitch(2, octave));
     let tonic = (-1..=1)
         .map(|up| key.pitch(7 * up, octave))
@@ -78,7 +78,7 @@ fn rest(scene: &Scene<'_>, instrument: Instrument, at: f64, held: f64, score: &m
             if let Some(degree) = note.degree {
                 let pitch = key.pitch(Chord::TONIC.nearest_member(degree, 0), octave);
                 let velocity = scene.touch(0.62, &mut random);
-                score.add(instrument, Note { at: at + spent, seconds, tone: Tone::Pitch(pitch), velocity });
+                score.sing(instrument, Note { at: at + spent, seconds, tone: Tone::Pitch(pitch), velocity });
             }
             spent += seconds;
         }
@@ -86,12 +86,12 @@ fn rest(scene: &Scene<'_>, instrument: Instrument, at: f64, held: f64, score: &m
     }
     let seconds = (held - (home - at)).max(0.2);
     let velocity = scene.touch(0.66, &mut random);
-    score.add(instrument, Note { at: home, seconds, tone: Tone::Pitch(tonic), velocity });
+    score.sing(instrument, Note { at: home, seconds, tone: Tone::Pitch(tonic), velocity });
 }
 
 /// The pitches that an instrument struck last together, lowest first.
-fn last_pitches(score: &Score, instrument: Instrument, scene: &Scene<'_>) -> Vec<i32> {
-    let notes = score.parts.get(&instrument).map_or(&[][..], Vec::as_slice);
+fn last_pitches(score: &Score, instrument: Instrument, duty: Duty, scene: &Scene<'_>) -> Vec<i32> {
+    let notes = score.parts.get(&(instrument, duty)).map_or(&[][..], Vec::as_slice);
     let last = notes.iter().map(|note| note.at).fold(f64::NEG_INFINITY, f64::max);
     let mut pitches: Vec<i32> = notes
         .iter()

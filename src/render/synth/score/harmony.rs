@@ -38,6 +38,8 @@ impl Chord {
         let soft_seventh = above(6) != 11 || self.root % 7 == 0 || self.root == 3 || self.root == 5;
         match kind {
             ChordKind::Power => vec![0, 4, 7],
+            // On the tonic the fifth says where home is, and the seventh would blur it.
+            ChordKind::Ninth if soft_ninth && self.root == 0 => vec![0, 2, 4, 8],
             ChordKind::Ninth if soft_ninth && soft_seventh => vec![0, 2, 6, 8],
             ChordKind::Ninth if soft_ninth => vec![0, 2, 4, 8],
             ChordKind::Seventh | ChordKind::Ninth if soft_seventh => vec![0, 2, 4, 6],

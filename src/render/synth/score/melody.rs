@@ -181,11 +181,11 @@ fn sing(scene: &Scene<'_>, instrument: Instrument, phrase: &[Sung], softer: f32,
             tone: Tone::Pitch(pitch),
             velocity: scene.touch(sung.velocity * softer, &mut random),
         };
-        score.add(instrument, note);
+        score.sing(instrument, note);
         if doubled
             && matches!(instrument, Instrument::Piano | Instrument::ElectricPiano | Instrument::Marimba)
         {
-            score.add(
+            score.sing(
                 instrument,
                 Note { tone: Tone::Pitch(pitch - 12), velocity: note.velocity * 0.7, ..note },
             );

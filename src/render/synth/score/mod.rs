@@ -26,8 +26,17 @@ use scene::Scene;
 /// What is played in one section.
 #[derive(Debug, Default)]
 pub(super) struct Score {
-    /// The notes of each instrument, in the order of [`Instrument`]; within one, sorted by time.
-    pub(super) parts: BTreeMap<Instrument, Vec<Note>>,
+    /// The notes of each instrument and what it does with them, in order; within one, sorted by time.
+    pub(super) parts: BTreeMap<(Instrument, Duty), Vec<Note>>,
+}
+
+/// What an instrument's notes are for: a melody stands before the chords, on whatever it is played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Duty {
+    /// Rhythm, bass, chords.
+    Ground,
+    /// The melody.
+    Melody,
 }
 
 /// One note.
@@ -77,13 +86,19 @@ struct Band {
 
 impl Score {
     fn add(&mut self, instrument: Instrument, note: Note) {
-        self.parts.entry(instrument).or_default().push(note);
+        self.parts.entry((instrument, Duty::Ground)).or_default().push(note);
+    }
+
+    fn sing(&mut self, instrument: Instrument, note: Note) {
+        self.parts.entry((instrument, Duty::Melody)).or_default().push(note);
     }
 
     /// Every note with its instrument.
     #[cfg(test)]
     pub(super) fn notes(&self) -> impl Iterator<Item = (Instrument, &Note)> {
-        self.parts.iter().flat_map(|(&instrument, notes)| notes.iter().map(move |note| (instrument, note)))
+        self.parts
+            .iter()
+            .flat_map(|(&(instrument, _), notes)| notes.iter().map(move |note| (instrument, note)))
     }
 }
 

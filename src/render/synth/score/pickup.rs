@@ -79,6 +79,6 @@ fn lead_in(scene: &Scene<'_>, band: &Band, lead_seconds: f64, score: &mut Score)
             tone: Tone::Pitch(scene.plan.key.pitch(degree, octave)),
             velocity: 0.5 + 0.06 * step as f32,
         };
-        score.add(instrument, note);
+        score.sing(instrument, note);
     }
 }

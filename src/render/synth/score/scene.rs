@@ -93,7 +93,7 @@ impl<'a> Scene<'a> {
     /// A velocity as a player would strike it in this section.
     pub(super) fn touch(&self, velocity: f32, random: &mut Random) -> f32 {
         let energy = match self.energy {
-            Energy::Low => 0.8,
+            Energy::Low => 0.86,
             Energy::Medium => 0.95,
             Energy::High => 1.1,
         };
@@ -116,7 +116,7 @@ mod tests {
     fn the_final_chord_has_room() {
         assert_eq!(bars_before_the_end(8.0, 2.0), 3);
         assert_eq!(bars_before_the_end(9.0, 2.0), 3);
-        assert_eq!(bars_before_the_end(9.6, 2.0), 4 - 1);
+        assert_eq!(bars_before_the_end(9.6, 2.0), 4);
         assert_eq!(bars_before_the_end(9.6, 4.0), 1);
         assert_eq!(bars_before_the_end(1.0, 2.0), 0);
     }

@@ -113,7 +113,6 @@ const SYNTH_BASS: Patch = Patch {
 };
 
 pub(super) fn strings(cue: &Cue, random: &mut Random, canvas: &mut Canvas<'_>) {
-    // A short note needs a shorter bow.
     STRINGS.play(cue, random, canvas);
 }
 
@@ -193,7 +192,9 @@ impl Patch {
             }
             let cutoff = (self.cutoff.0 + self.cutoff.1 * cue.hz) * tone * (1.0 + sweep);
             sweep *= closing;
-            filters.iter_mut().for_each(|filter| filter.tune(cutoff.min(14_000.0), self.q));
+            for filter in &mut filters {
+                filter.tune(cutoff.min(14_000.0), self.q);
+            }
             let held = at < hold;
             for (l, r) in left.iter_mut().zip(right.iter_mut()) {
                 if !held {

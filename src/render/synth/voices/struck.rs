@@ -157,7 +157,7 @@ struct Pluck {
 
 const GUITAR: Pluck = Pluck {
     at: 0.21,
-    seconds: 4.5,
+    seconds: 6.0,
     dull: 0.3,
     cutoff: 4200.0,
     stiffness: 5e-5,

@@ -160,17 +160,16 @@ fn sea(seconds: f32, random: &mut Random, canvas: &mut Canvas<'_>) {
 fn vinyl(random: &mut Random, canvas: &mut Canvas<'_>) {
     let frames = canvas.left.len();
     let mut hiss = [Filter::new(6000.0, 0.4), Filter::new(6000.0, 0.4)];
-    let mut rumble = Filter::new(70.0, 0.9);
+    let mut rumble = [Filter::new(70.0, 0.9), Filter::new(70.0, 0.9)];
     for (left, right) in canvas.left.iter_mut().zip(canvas.right.iter_mut()) {
-        let low = 0.09 * rumble.next(random.bipolar()).band;
-        *left += low + 0.02 * hiss[0].next(random.bipolar()).band;
-        *right += low + 0.02 * hiss[1].next(random.bipolar()).band;
+        *left += 0.06 * rumble[0].next(random.bipolar()).band + 0.03 * hiss[0].next(random.bipolar()).band;
+        *right += 0.06 * rumble[1].next(random.bipolar()).band + 0.03 * hiss[1].next(random.bipolar()).band;
     }
     let crackles = (frames as f32 / RATE * 26.0) as usize;
     for _ in 0..crackles {
         let at = random.below(frames);
         let size = random.unit() as f32;
-        let level = 0.04 + 0.5 * size.powi(9);
+        let level = 0.04 + 0.15 * size.powi(9);
         let place = 0.3 + 0.4 * random.unit() as f32;
         let (to_left, to_right) = ((1.0 - place).sqrt(), place.sqrt());
         let mut click = Filter::new(random.between(1200.0, 5200.0) as f32, 1.6);
