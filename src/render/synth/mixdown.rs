@@ -99,7 +99,8 @@ impl Bus {
         const ASK_EVERY: usize = 1 << 14;
         let Self { mut dry, send } = self;
         let mut reverb = Reverb::new(room.seconds, room.damping_hz);
-        let amount = f64::from(room.amount);
+        // A longer room gathers more sound: its level is brought back to that of 1.8 s.
+        let amount = f64::from(room.amount) * (1.8 / room.seconds).sqrt().min(1.0);
         for start in (0..dry.left.len()).step_by(ASK_EVERY) {
             if !goes_on() {
                 return None;

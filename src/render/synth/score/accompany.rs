@@ -138,14 +138,17 @@ pub(super) fn strum(
 
 /// Where nobody plays bass, the first striker takes the roots as well.
 fn left_hand(scene: &Scene<'_>, instrument: Instrument, score: &mut Score) {
-    let lift = match instrument {
-        Instrument::Piano | Instrument::ElectricPiano | Instrument::Harp | Instrument::Guitar => 12,
+    // The guitar's lowest string is an E2; keyboards go down to a Bb1.
+    let lowest = match instrument {
+        Instrument::Piano | Instrument::ElectricPiano | Instrument::Harp => 34,
+        Instrument::Guitar => 40,
         _ => return,
     };
     for bar in 0..scene.bars {
         let mut random = scene.random(&format!("left hand {bar}"));
         let at = scene.bar(bar);
-        let pitch = bass::root(scene, bar) + lift;
+        let root = bass::root(scene, bar);
+        let pitch = if root < lowest { root + 12 } else { root };
         let mut add = |at: f64, pitch: i32, until: f64, velocity: f32| {
             let note = Note {
                 at: scene.played(at, &mut random),

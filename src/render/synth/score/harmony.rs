@@ -52,14 +52,17 @@ impl Chord {
         let pitches: Vec<i32> =
             self.members(key, kind).iter().map(|degree| self.pitch(key, self.root + degree, 0)).collect();
         if kind == ChordKind::Power {
-            let lift = 12 * (f64::from(centre - pitches[1]) / 12.0).round() as i32;
+            // Power chords lie low.
+            let lift = 12 * (f64::from(centre - 5 - pitches[1]) / 12.0).round() as i32;
             return pitches.iter().map(|pitch| pitch + lift).collect();
         }
+        let mut classes: Vec<i32> = pitches.iter().map(|pitch| pitch.rem_euclid(12)).collect();
+        classes.sort_unstable();
         let candidate = |lowest: usize, octave: i32| {
             let mut last = i32::MIN;
-            let mut voices = Vec::with_capacity(pitches.len());
-            for offset in 0..pitches.len() {
-                let class = pitches[(lowest + offset) % pitches.len()].rem_euclid(12);
+            let mut voices = Vec::with_capacity(classes.len());
+            for offset in 0..classes.len() {
+                let class = classes[(lowest + offset) % classes.len()];
                 let mut pitch = class + 12 * octave;
                 while pitch <= last {
                     pitch += 12;
@@ -67,7 +70,6 @@ impl Chord {
                 last = pitch;
                 voices.push(pitch);
             }
-            voices.sort_unstable();
             voices
         };
         let cost = |voices: &[i32]| {
@@ -82,6 +84,17 @@ impl Chord {
             .map(|(lowest, octave)| candidate(lowest, octave))
             .min_by_key(|voices| cost(voices))
             .unwrap_or(pitches)
+    }
+
+    /// The degree of the triad nearest to `degree` that keeps the way the melody moves: by `motion` from the degree `before`.
+    pub(super) fn bent(self, degree: i32, motion: i32, before: i32) -> i32 {
+        let nearest = self.nearest_member(degree, degree + motion.signum());
+        let moved = (nearest - before).signum();
+        if motion == 0 || moved == motion.signum() {
+            return nearest;
+        }
+        let further = self.nearest_member(degree + 2 * motion.signum(), degree);
+        if (further - before).signum() == motion.signum() { further } else { nearest }
     }
 
     /// The degree of the triad nearest to `degree`; of two as near, the one nearer to `towards`.

@@ -125,11 +125,13 @@ fn fitted(scene: &Scene<'_>, line: &[MotifNote], first_bar: usize, room: f64, sh
     let breath = room - 0.5_f64.min(room * 0.1);
     let mut sung: Vec<Sung> = Vec::with_capacity(line.len());
     let mut before = 0.0;
+    // The degree before as it is written, and as it is sung.
+    let mut previous: Option<(i32, i32)> = None;
     for (index, note) in line.iter().enumerate() {
         let from = before;
         before += note.beats;
         let Some(degree) = note.degree else { continue };
-        if from >= breath - 1e-6 {
+        if from > breath - 0.25 {
             break;
         }
         let last = !line[index + 1..].iter().any(|next| next.degree.is_some());
@@ -145,17 +147,19 @@ fn fitted(scene: &Scene<'_>, line: &[MotifNote], first_bar: usize, room: f64, sh
         let until = scene.bar(until_bar) + scene.grid.seconds(until_steps);
         let stressed = scene.grid.is_stressed(steps);
         let chord = scene.chord(bar);
-        let towards = sung.last().map_or(degree, |previous| previous.degree);
-        let degree = match shape {
-            Shape::Close if last => chord.nearest_member(degree, towards),
-            _ if (stressed && note.beats >= 0.5) || note.beats >= 1.5 => {
-                chord.nearest_member(degree, towards)
-            }
-            _ => degree,
+        let strong = steps < 0.01
+            || (stressed && note.beats >= 1.0)
+            || note.beats >= 1.5
+            || (last && shape == Shape::Close);
+        let bent = match previous {
+            _ if !strong => degree,
+            Some((was, sung)) => chord.bent(degree, degree - was, sung),
+            None => chord.nearest_member(degree, degree),
         };
+        previous = Some((degree, bent));
         let arch = (std::f64::consts::PI * from / room.max(1.0)).sin() as f32;
         let velocity = 0.62 + 0.1 * arch + if stressed { 0.07 } else { 0.0 };
-        sung.push(Sung { degree, at, seconds: (until - at) * 0.97, bar, velocity });
+        sung.push(Sung { degree: bent, at, seconds: (until - at) * 0.97, bar, velocity });
     }
     sung
 }
