@@ -11,6 +11,8 @@ const DIFFUSERS: [[usize; 4]; 2] = [[142, 277, 379, 563], [151, 263, 397, 541]];
 const DIFFUSION: f64 = 0.62;
 /// Before the first reflection: 14 ms.
 const PRE_DELAY: usize = 672;
+/// -600 dB: keeps the network from denormal numbers in silence, in which processors are many times slower.
+const BARELY: f64 = 1e-30;
 const RATE: f64 = 48_000.0;
 
 /// A ring of past samples.
@@ -78,7 +80,7 @@ impl Reverb {
     pub(super) fn next(&mut self, input: [f64; 2]) -> [f64; 2] {
         let mut sides = [0.0; 2];
         for side in 0..2 {
-            self.low[side] += self.low_share * (input[side] - self.low[side]);
+            self.low[side] += self.low_share * (input[side] - self.low[side]) + BARELY;
             let mut sample = self.pre[side].oldest();
             self.pre[side].push(input[side] - self.low[side]);
             for delay in &mut self.diffusers[side] {

@@ -435,13 +435,13 @@ fn levels_are_balanced() {
         let name = [instrument.name()];
         let jobs = match instrument.family() {
             Family::Kit if matches!(instrument, Instrument::Brushes | Instrument::Percussion) => {
-                vec![(band(&name, &[], &[], &[], &[]), -29.0)]
+                vec![(band(&name, &[], &[], &[], &[]), -30.5)]
             }
-            Family::Kit => vec![(band(&name, &[], &[], &[], &[]), -25.0)],
-            Family::Texture => vec![(band(&[], &[], &[], &[], &name), -38.0)],
-            _ if instrument.group() == 2 => vec![(band(&[], &name, &[], &[], &[]), -28.0)],
+            Family::Kit => vec![(band(&name, &[], &[], &[], &[]), -26.5)],
+            Family::Texture => vec![(band(&[], &[], &[], &[], &name), -39.5)],
+            _ if instrument.group() == 2 => vec![(band(&[], &name, &[], &[], &[]), -29.5)],
             _ => {
-                vec![(band(&[], &[], &name, &[], &[]), -28.0), (band(&[], &[], &[], &name, &[]), -25.0)]
+                vec![(band(&[], &[], &name, &[], &[]), -29.5), (band(&[], &[], &[], &name, &[]), -26.5)]
             }
         };
         for (number, (orchestration, target)) in jobs.into_iter().enumerate() {
