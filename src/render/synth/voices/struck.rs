@@ -19,7 +19,7 @@ pub(super) fn piano(cue: &Cue, random: &mut Random, canvas: &mut Canvas<'_>) {
     let b = 1.6e-4 * (0.045 * (key - 27.0).max(0.0)).exp();
     let ring_seconds = 15.0 * (-0.03 * key).exp();
     // A harder hammer is a brighter one.
-    let cutoff = (500.0 + 3600.0 * cue.velocity * cue.velocity + 1.2 * cue.hz) * cue.brightness;
+    let cutoff = (700.0 + 4600.0 * cue.velocity * cue.velocity + 1.3 * cue.hz) * cue.brightness;
     let place = ((key - 39.0) / 60.0).clamp(-0.45, 0.45);
     let mut partials = Vec::with_capacity(48);
     for number in 1..=26_u8 {
