@@ -30,3 +30,11 @@ pub mod artifact;
 pub mod job;
 #[cfg(feature = "service")]
 pub mod http;
+#[cfg(feature = "service")]
+pub mod worker;
+#[cfg(feature = "service")]
+pub mod config;
+#[cfg(feature = "service")]
+pub mod app;
+#[cfg(feature = "service")]
+pub mod terminal;

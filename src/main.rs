@@ -1,2 +1,10 @@
-//! x
-fn main() {}
+//! The program `timbre`.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use timbre::terminal::Timbre;
+
+fn main() -> ExitCode {
+    Timbre::parse().run()
+}

@@ -1,9 +1,21 @@
 //! One timeline out of the sections: placed on the sample, joined as planned, at the rate and channels of the finished file.
+//!
+//! Everything done here is linear and done alike to the sound and to every stem, so stems still sum to the sound.
 
+mod channels;
+mod crossfade;
+mod resample;
+mod slot;
+#[cfg(test)]
+mod tests;
+mod timeline;
+
+use rubato::{ResampleError, ResamplerConstructionError};
 use thiserror::Error;
 
+use self::{slot::Slot, timeline::Timeline};
 use crate::{
-    audio::{Pcm, Spec},
+    audio::{Pcm, PcmError, SampleRate, Spec},
     plan::Plan,
     render::{Rendered, Stem},
 };
@@ -17,18 +29,156 @@ pub struct Mix {
     pub stems: Vec<Stem>,
 }
 
-/// Why sections cannot be joined.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+/// Why sections cannot be joined. All but [`MixError::Rate`] and [`MixError::Channels`] are faults of the engine.
+#[derive(Clone, Debug, PartialEq, Error)]
 pub enum MixError {
-    /// Placeholder, to be replaced by the real ones.
-    #[error("{0}")]
-    Sections(String),
+    /// Not one rendered section per planned one.
+    #[error("{rendered} sections were rendered, the plan has {planned}")]
+    Count {
+        /// Sections of the plan.
+        planned: usize,
+        /// Sections given.
+        rendered: usize,
+    },
+    /// A section, or one of its stems, differs from the first section in rate or channels.
+    #[error("section {section} has {} channels at {}, the first section has {} at {}",
+        .found.channels, .found.rate, .expected.channels, .expected.rate)]
+    Spec {
+        /// Id of the section.
+        section: String,
+        /// What it has.
+        found: Spec,
+        /// What the first section has.
+        expected: Spec,
+    },
+    /// A section starts at another distance from its bar line than planned.
+    #[error("section {section} begins {found} frames before its bar line, planned are {planned}")]
+    Lead {
+        /// Id of the section.
+        section: String,
+        /// Frames before the bar line.
+        found: usize,
+        /// Frames that were asked for.
+        planned: usize,
+    },
+    /// A section ends before the next one starts.
+    #[error("section {section} has {frames} frames, its place in the plan needs {needed}")]
+    Short {
+        /// Id of the section.
+        section: String,
+        /// Its length.
+        frames: usize,
+        /// Lead and length as planned.
+        needed: usize,
+    },
+    /// A stem is not as long as its section.
+    #[error("stem {stem} of section {section} has {frames} frames, the section has {expected}")]
+    StemLength {
+        /// Id of the section.
+        section: String,
+        /// Name of the stem.
+        stem: String,
+        /// Length of the stem.
+        frames: usize,
+        /// Length of the section.
+        expected: usize,
+    },
+    /// A section has a sample that is infinite or not a number.
+    #[error(
+        "section {section} has samples that are not finite numbers, the first in channel {channel} at frame {frame}"
+    )]
+    NotFinite {
+        /// Id of the section.
+        section: String,
+        /// Channel of the first one.
+        channel: usize,
+        /// Frame of the first one, counted from the start of the section's sound.
+        frame: usize,
+    },
+    /// The output counts frames at another rate than the plan, so that the plan's length is not its length.
+    #[error("the plan counts frames at {plan}, the output is to have {output}: plan again for that rate")]
+    Rate {
+        /// Rate of the plan.
+        plan: SampleRate,
+        /// Rate that was asked for.
+        output: SampleRate,
+    },
+    /// There is no rule for this change of the number of channels.
+    #[error("sound of {from} channels cannot become {to} channels: choose 1 or 2")]
+    Channels {
+        /// Channels of the sections.
+        from: usize,
+        /// Channels that were asked for.
+        to: usize,
+    },
+    /// Planes that do not belong together.
+    #[error("the joined sound is malformed")]
+    Sound(#[from] PcmError),
+    /// There is no resampler for this pair of rates.
+    #[error("there is no conversion from {from} to {to}")]
+    NoResampler {
+        /// Rate of the sections.
+        from: SampleRate,
+        /// Rate that was asked for.
+        to: SampleRate,
+        /// The cause.
+        #[source]
+        source: ResamplerConstructionError,
+    },
+    /// The resampler failed.
+    #[error("the sample rate cannot be converted")]
+    Resampler(#[from] ResampleError),
 }
 
 /// Joins the sections of `plan`, in order, and converts the result to `output`.
 ///
+/// - `cut`: what the old section still has past the bar line fades within 5 ms; a section without that much ring-out fades
+///   over the last 5 ms that it has. The new section is untouched.
+/// - `crossfade`: the new section's lead fades in under the old section at constant power, whatever their correlation; from the
+///   bar line on the new section stands alone.
+/// - `continue`: sections are added where they belong; ring-out sounds on under the sections that follow.
+///
+/// The piece is cut at the plan's length. Mono out of more channels is their mean; more out of mono are copies.
+///
 /// # Errors
-/// When the sections do not fit the plan.
-pub fn join(_plan: &Plan, _sections: Vec<Rendered>, _output: Spec) -> Result<Mix, MixError> {
-    Err(MixError::Sections(String::new()))
+/// When the sections do not fit the plan, have samples that are no numbers, or `output` cannot be reached from them.
+pub fn join(plan: &Plan, sections: Vec<Rendered>, output: Spec) -> Result<Mix, MixError> {
+    if output.rate != plan.rate() {
+        return Err(MixError::Rate { plan: plan.rate(), output: output.rate });
+    }
+    let planned = plan.sections.len();
+    let spec = match sections.first() {
+        Some(first) if sections.len() == planned => first.sound.spec(),
+        _ => return Err(MixError::Count { planned, rendered: sections.len() }),
+    };
+    let slots = Slot::all(plan, spec.rate);
+    convert(place(&slots, sections, spec)?, output, plan.total_frames as usize)
+}
+
+/// The sections on one timeline, still at the engine's rate and channels. One section per slot.
+fn place(slots: &[Slot], sections: Vec<Rendered>, spec: Spec) -> Result<Mix, MixError> {
+    for (slot, section) in slots.iter().zip(&sections) {
+        slot.check(section, spec)?;
+    }
+    let stems = sections.iter().all(|section| !section.stems.is_empty());
+    let mut timeline = Timeline::new(spec, slots.last().map_or(0, |slot| slot.end), stems);
+    for (slot, section) in slots.iter().zip(sections) {
+        timeline.place(slot, section);
+    }
+    Ok(timeline.into_mix())
+}
+
+/// The mix at another rate and channel count, exactly `frames` long.
+fn convert(mix: Mix, output: Spec, frames: usize) -> Result<Mix, MixError> {
+    let track = |sound: Pcm| {
+        // Fewer channels first, more channels last: either way the resampler has less to do.
+        let narrow = output.channels.min(sound.spec().channels);
+        let sound = channels::convert(sound, narrow)?;
+        channels::convert(resample::resample(sound, output.rate, frames)?, output.channels)
+    };
+    let stem = |stem: Stem| Ok(Stem { name: stem.name, sound: track(stem.sound)? });
+    Ok(Mix {
+        sound: track(mix.sound)?,
+        stems: mix.stems.into_iter().map(stem).collect::<Result<_, MixError>>()?,
+    })
 }

@@ -76,6 +76,12 @@ impl Plan {
         Ok(Self { wire, warnings })
     }
 
+    /// A plan that is taken as it stands, for the tests of later stages.
+    #[cfg(test)]
+    pub(crate) fn from_wire_unchecked(wire: CompositionPlan) -> Self {
+        Self { wire, warnings: Vec::new() }
+    }
+
     /// What in the given plan was set right on the way.
     pub fn warnings(&self) -> &[String] {
         &self.warnings

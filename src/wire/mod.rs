@@ -7,6 +7,7 @@ mod artifact;
 mod generation;
 mod plan;
 mod problem;
+pub mod schema;
 mod service;
 mod status;
 

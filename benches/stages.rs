@@ -1,0 +1,84 @@
+//! Throughput of mixing and mastering, in frames of finished stereo at 48 kHz.
+
+use std::{error::Error, hint::black_box};
+
+use criterion::{BatchSize, Criterion, Throughput};
+use timbre::{
+    audio::{Decibels, Lufs, Pcm, Random, SampleRate, Spec},
+    master::{Target, master},
+    mix,
+    plan::{Plan, plan},
+    render::Rendered,
+    request::{Defaults, Request},
+    wire::{BitDepth, GenerationRequest},
+};
+
+const RATE: SampleRate = SampleRate(48_000);
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut criterion = Criterion::default().sample_size(10).configure_from_args();
+    master_a_minute(&mut criterion);
+    join_sections(&mut criterion)?;
+    criterion.final_summary();
+    Ok(())
+}
+
+/// A minute that needs some limiting: noise with a hard hit twice a second.
+fn master_a_minute(criterion: &mut Criterion) {
+    let mut random = Random::new(1);
+    let frames = RATE.frames(60.0);
+    let mut plane = || -> Vec<f32> {
+        let frame = |n| 0.1 * random.bipolar() * (1.0 + 6.0 * (-((n % 24_000) as f32) / 2000.0).exp());
+        (0..frames).map(frame).collect()
+    };
+    let mut mix = Pcm::silence(Spec::stereo(RATE), frames);
+    for channel in mix.planes_mut() {
+        channel.copy_from_slice(&plane());
+    }
+    let target =
+        Target { loudness: Lufs(-14.0), true_peak: Decibels(-1.0), bit_depth: BitDepth::Int24, seed: 1 };
+    let mut group = criterion.benchmark_group("master");
+    group.throughput(Throughput::Elements(frames as u64));
+    group.bench_function("60 s stereo", |bencher| {
+        bencher.iter_batched(|| mix.clone(), |mix| black_box(master(mix, &target)), BatchSize::PerIteration);
+    });
+    group.finish();
+}
+
+/// The sections of a long piece, rendered at 32 kHz as MusicGen does, joined and brought to 48 kHz.
+fn join_sections(criterion: &mut Criterion) -> Result<(), Box<dyn Error>> {
+    let request = GenerationRequest {
+        prompt: "dreamy piano over rain, 72 bpm".to_owned(),
+        duration_seconds: Some(100.0),
+        seed: Some(1),
+        ..GenerationRequest::default()
+    };
+    let plan = plan(&Request::new(request, &Defaults::default())?)?;
+    let mut group = criterion.benchmark_group("mix");
+    group.throughput(Throughput::Elements(plan.total_frames));
+    group.bench_function(format!("join {} sections from 32 kHz", plan.sections.len()), |bencher| {
+        let output = Spec::stereo(plan.rate());
+        bencher.iter_batched(
+            || sections(&plan, SampleRate(32_000)),
+            |sections| black_box(mix::join(&plan, sections, output)),
+            BatchSize::PerIteration,
+        );
+    });
+    group.finish();
+    Ok(())
+}
+
+/// Noise in every section, with a second of ring-out.
+fn sections(plan: &Plan, rate: SampleRate) -> Vec<Rendered> {
+    let mut random = Random::new(2);
+    let mut section = |index| {
+        let lead_frames = plan.lead_at(index, rate);
+        let frames = plan.start_at(index + 1, rate) - plan.start_at(index, rate);
+        let mut sound = Pcm::silence(Spec::stereo(rate), lead_frames + frames + rate.frames(1.0));
+        for plane in sound.planes_mut() {
+            plane.fill_with(|| random.bipolar());
+        }
+        Rendered { sound, lead_frames, stems: Vec::new(), tail: Vec::new() }
+    };
+    (0..plan.sections.len()).map(&mut section).collect()
+}

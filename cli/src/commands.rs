@@ -1,0 +1,101 @@
+//! One function per command.
+
+use clap::CommandFactory;
+use timbre_client::{Client, JobFilter};
+
+use crate::args::{Cli, Command, Fetch, Generate, List, Watch};
+use crate::exit::Failure;
+use crate::follow::Follower;
+use crate::options::RequestOptions;
+use crate::output::{self, Output};
+use crate::report;
+
+pub(crate) fn run(cli: Cli, output: Output) -> Result<(), Failure> {
+    let client = Client::new(&cli.server)?;
+    match cli.command {
+        Command::Generate(options) => generate(&client, output, *options),
+        Command::Submit(options) => submit(&client, output, *options),
+        Command::Status(job) => status(&client, output, &job.id),
+        Command::Watch(options) => watch(&client, output, &options),
+        Command::Plan(options) => plan(&client, output, *options),
+        Command::Fetch(options) => fetch(&client, output, &options),
+        Command::List(options) => list(&client, output, options),
+        Command::Cancel(job) => cancel(&client, output, &job.id),
+        Command::Health => health(&client, output),
+        Command::Engines => engines(&client, output),
+        Command::Completions { shell } => completions(shell),
+    }
+}
+
+fn generate(client: &Client, output: Output, options: Generate) -> Result<(), Failure> {
+    let request = options.request.into_request()?;
+    options.target.check()?;
+    let job = client.submit(&request)?;
+    output.note(&format!("job {}, engine {}, seed {}", job.job_id, job.engine, job.seed));
+    let follower = Follower::new(client, output)?;
+    follower.follow(&job.job_id, options.interrupt, false)?;
+    follower.fetch_piece(&job.job_id, &options.target, false)
+}
+
+fn submit(client: &Client, output: Output, options: RequestOptions) -> Result<(), Failure> {
+    let job = client.submit(&options.into_request()?)?;
+    output.either(&job, || job.job_id.clone())
+}
+
+fn status(client: &Client, output: Output, id: &str) -> Result<(), Failure> {
+    let status = client.status(id)?;
+    output.either(&status, || report::status(&status))
+}
+
+fn watch(client: &Client, output: Output, options: &Watch) -> Result<(), Failure> {
+    let id = &options.job.id;
+    if options.fetch {
+        options.target.check()?;
+    }
+    // Only a job that was reached once is waited for when it is out of reach.
+    client.status(id)?;
+    let follower = Follower::new(client, output)?;
+    let end = follower.follow(id, options.interrupt, output.json)?;
+    if options.fetch {
+        return follower.fetch_piece(id, &options.target, output.json);
+    }
+    if output.json { Ok(()) } else { output::text(&report::status(&end)) }
+}
+
+fn plan(client: &Client, output: Output, options: RequestOptions) -> Result<(), Failure> {
+    let plan = client.plan(&options.into_request()?)?;
+    output.either(&plan, || report::plan(&plan))
+}
+
+fn fetch(client: &Client, output: Output, options: &Fetch) -> Result<(), Failure> {
+    options.target.check()?;
+    Follower::new(client, output)?.fetch_part(&options.job.id, options.part, &options.target)
+}
+
+fn list(client: &Client, output: Output, options: List) -> Result<(), Failure> {
+    let filter = JobFilter { state: options.state, limit: options.limit, before: options.before };
+    let list = client.jobs(&filter)?;
+    output.either(&list, || report::jobs(&list))
+}
+
+fn cancel(client: &Client, output: Output, id: &str) -> Result<(), Failure> {
+    let status = client.cancel(id)?;
+    output.either(&status, || format!("{} {}", status.job_id, status.state.name()))
+}
+
+fn health(client: &Client, output: Output) -> Result<(), Failure> {
+    let health = client.health()?;
+    output.either(&health, || report::health(client.server(), &health))?;
+    if health.ready { Ok(()) } else { Err(Failure::NotReady) }
+}
+
+fn engines(client: &Client, output: Output) -> Result<(), Failure> {
+    let list = client.engines()?;
+    output.either(&list, || report::engines(&list.engines))
+}
+
+fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "timbrectl", &mut script);
+    Ok(std::io::Write::write_all(&mut std::io::stdout(), &script)?)
+}

@@ -1,0 +1,91 @@
+//! The one place where real things are chosen: which engines, which store, which shelf.
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use thiserror::Error;
+use tokio::net::TcpListener;
+
+use crate::{
+    artifact::{ArtifactError, Shelf},
+    config::{ConfigError, Export, Rendering, Service as ServiceSettings},
+    http,
+    job::{JobStore, MemoryStore, memory, run::Pipeline},
+    render::{engines::Engines, synth::Synth},
+    worker::{Bench, Workers},
+};
+
+/// Why the program cannot start.
+#[derive(Debug, Error)]
+pub enum AppError {
+    /// A setting cannot be met here.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The shelf cannot be used.
+    #[error("cannot keep finished pieces: {0}")]
+    Shelf(#[from] ArtifactError),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}; choose another --port, or 0 for any free one")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system gives no thread.
+    #[error("cannot start threads: {0}")]
+    Threads(#[source] io::Error),
+}
+
+/// The engines of this process.
+///
+/// # Errors
+/// When a device was asked for that is not there.
+pub fn engines(settings: &Rendering) -> Result<Arc<Engines>, ConfigError> {
+    settings.check()?;
+    Ok(Arc::new(Engines::new(Arc::new(Synth::new(settings.thread_count())))))
+}
+
+/// Runs the service until `interrupted` ends, then drains it. `ready` hears the address once it listens.
+///
+/// # Errors
+/// When it cannot start.
+pub async fn serve(
+    settings: &ServiceSettings,
+    rendering: &Rendering,
+    export: &Export,
+    ready: impl FnOnce(SocketAddr),
+    interrupted: impl Future<Output = ()>,
+) -> Result<(), AppError> {
+    settings.check()?;
+    let engines = engines(rendering)?;
+    let shelf = Arc::new(Shelf::open(&settings.artifact_dir)?);
+    let store: Arc<dyn JobStore> = Arc::new(MemoryStore::new(memory::Settings {
+        capacity: settings.queue_capacity.get(),
+        keep_finished: settings.keep_jobs.get(),
+        workers: settings.workers.get(),
+        ..memory::Settings::default()
+    }));
+    let address = SocketAddr::new(settings.host, settings.port);
+    let listener = TcpListener::bind(address).await.map_err(|source| AppError::Listen { address, source })?;
+    let runner = Arc::new(Pipeline { engines: Arc::clone(&engines), shelf: Arc::clone(&shelf) });
+    let bench = Bench { store: Arc::clone(&store), runner, shelf: Arc::clone(&shelf) };
+    let workers = Workers::start(settings.workers(), &bench).map_err(AppError::Threads)?;
+    let service = http::Service::new(http::Parts {
+        store,
+        shelf,
+        engines,
+        defaults: export.defaults(),
+        device: rendering.device(),
+        workers: settings.workers.get(),
+    });
+    ready(listener.local_addr().unwrap_or(address));
+    let drained = async {
+        interrupted.await;
+        tracing::info!("draining");
+        if let Err(error) = tokio::task::spawn_blocking(|| workers.drain()).await {
+            tracing::error!(%error, "draining failed");
+        }
+    };
+    http::serve(listener, service, drained).await;
+    Ok(())
+}

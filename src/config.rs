@@ -1,0 +1,269 @@
+//! Every setting of the program: flags and `TIMBRE_*` variables, composed from one struct per concern.
+
+use std::{net::IpAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
+
+use clap::{Args, ValueEnum};
+use thiserror::Error;
+
+use crate::{
+    audio::SampleRate,
+    request::{DURATION_SECONDS, Defaults, Output, SAMPLE_RATE},
+    wire::{BitDepth, DeviceInfo},
+    worker,
+};
+
+/// Where engines compute, and with how many threads.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Rendering")]
+pub struct Rendering {
+    /// Device that engines compute on.
+    #[arg(
+        long,
+        env = "TIMBRE_INFERENCE_DEVICE",
+        value_name = "DEVICE",
+        default_value = "auto",
+        global = true
+    )]
+    pub device: DeviceChoice,
+    /// Processor threads for rendering; 0 takes all.
+    #[arg(long, env = "TIMBRE_THREADS", value_name = "N", default_value_t = 0, global = true)]
+    pub threads: usize,
+}
+
+/// A device to compute on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DeviceChoice {
+    /// The best there is.
+    Auto,
+    /// The processor.
+    Cpu,
+    /// An NVIDIA graphics card.
+    Cuda,
+    /// An Apple graphics processor.
+    Metal,
+}
+
+/// What a request leaves open.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Defaults of a request")]
+pub struct Export {
+    /// Length of a piece in seconds when none is asked for, 1 to 600.
+    #[arg(long, env = "TIMBRE_DEFAULT_DURATION", value_name = "SECONDS", default_value_t = 120.0, value_parser = duration)]
+    pub default_duration: f64,
+    /// Frames per second of the finished file when none are asked for, 8000 to 192000.
+    #[arg(long, env = "TIMBRE_EXPORT_SAMPLE_RATE", value_name = "HZ", default_value_t = 48_000, value_parser = sample_rate)]
+    pub export_sample_rate: u32,
+    /// Sample format of the finished file when none is asked for: 16, 24 or 32f.
+    #[arg(long, env = "TIMBRE_EXPORT_BIT_DEPTH", value_name = "FORMAT", default_value = "24", value_parser = bit_depth)]
+    pub export_bit_depth: BitDepth,
+}
+
+/// What the log looks like. The filter itself is `RUST_LOG`-like text.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Log")]
+pub struct Log {
+    /// What is logged to standard error: error, warn, info, debug, trace, or filters as "info,timbre=debug".
+    #[arg(long, env = "TIMBRE_LOG", value_name = "FILTER", default_value = "warn", global = true)]
+    pub log: String,
+    /// Form of the log.
+    #[arg(long, env = "TIMBRE_LOG_FORMAT", value_name = "FORM", default_value = "human", global = true)]
+    pub log_format: LogFormat,
+}
+
+/// Form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    Human,
+    /// One JSON object per line.
+    Json,
+}
+
+/// How the service runs.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Service")]
+pub struct Service {
+    /// Address to listen on.
+    #[arg(long, env = "TIMBRE_HOST", value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub host: IpAddr,
+    /// Port to listen on; 0 takes a free one and says which.
+    #[arg(long, env = "TIMBRE_PORT", value_name = "PORT", default_value_t = 8000)]
+    pub port: u16,
+    /// Allow to listen beyond this machine, though requests are not authenticated.
+    #[arg(long, env = "TIMBRE_INSECURE")]
+    pub insecure: bool,
+    /// Directory that finished pieces are kept in; created when missing.
+    #[arg(long, env = "TIMBRE_ARTIFACT_DIR", value_name = "DIR", default_value = "timbre-artifacts")]
+    pub artifact_dir: PathBuf,
+    /// Jobs that may wait; one more is refused with 429.
+    #[arg(long, env = "TIMBRE_QUEUE_CAPACITY", value_name = "N", default_value = "100")]
+    pub queue_capacity: NonZeroUsize,
+    /// Jobs rendered at the same time.
+    #[arg(long, env = "TIMBRE_WORKERS", value_name = "N", default_value = "1")]
+    pub workers: NonZeroUsize,
+    /// Finished jobs to keep; the oldest are forgotten with their files.
+    #[arg(long, env = "TIMBRE_KEEP_JOBS", value_name = "N", default_value = "200")]
+    pub keep_jobs: NonZeroUsize,
+    /// Seconds that running jobs may go on after a shutdown was asked for.
+    #[arg(long, env = "TIMBRE_DRAIN_TIMEOUT", value_name = "SECONDS", default_value_t = 30)]
+    pub drain_timeout: u64,
+}
+
+/// A setting that cannot be met here.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The device is not there.
+    #[error(
+        "device {0} is not available: this build of Timbre computes on the processor only; use --device cpu or auto"
+    )]
+    Device(String),
+    /// The address is reachable from outside.
+    #[error(
+        "--host {0} can be reached from other machines, and requests are not authenticated; put a proxy in front that \
+         authenticates them, or say --insecure if that is meant"
+    )]
+    Exposed(IpAddr),
+    /// The log filter cannot be read.
+    #[error(
+        "--log {filter:?} is no filter: {reason}; write a level as info, or filters as info,timbre=debug"
+    )]
+    Log {
+        /// What was given.
+        filter: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl Rendering {
+    /// Threads to render with.
+    pub fn thread_count(&self) -> usize {
+        match self.threads {
+            0 => std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
+            threads => threads,
+        }
+    }
+
+    /// The device that engines compute on.
+    pub fn device(&self) -> DeviceInfo {
+        DeviceInfo { kind: "cpu".into(), name: std::env::consts::ARCH.into(), threads: self.thread_count() }
+    }
+
+    /// Refuses a device that is not there.
+    ///
+    /// # Errors
+    /// When a device was asked for that this build cannot compute on.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        match self.device {
+            DeviceChoice::Auto | DeviceChoice::Cpu => Ok(()),
+            DeviceChoice::Cuda => Err(ConfigError::Device("cuda".into())),
+            DeviceChoice::Metal => Err(ConfigError::Device("metal".into())),
+        }
+    }
+}
+
+impl Export {
+    /// What a request leaves open.
+    pub fn defaults(&self) -> Defaults {
+        Defaults {
+            duration_seconds: self.default_duration,
+            output: Output {
+                rate: SampleRate(self.export_sample_rate),
+                bit_depth: self.export_bit_depth,
+                ..Output::default()
+            },
+        }
+    }
+}
+
+impl Service {
+    /// Refuses to listen beyond this machine unless that was asked for.
+    ///
+    /// # Errors
+    /// When the address is not a loopback address and `--insecure` was not given.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if self.host.is_loopback() || self.insecure { Ok(()) } else { Err(ConfigError::Exposed(self.host)) }
+    }
+
+    /// How many workers there are and how long they may take to leave.
+    pub fn workers(&self) -> worker::Settings {
+        worker::Settings {
+            workers: self.workers.get(),
+            drain_timeout: Duration::from_secs(self.drain_timeout),
+        }
+    }
+}
+
+/// Reads a sample format as the wire writes it; `pcm16`, `pcm24` and `float32` are understood too.
+///
+/// # Errors
+/// When the text names no format.
+pub fn bit_depth(text: &str) -> Result<BitDepth, String> {
+    match text {
+        "16" | "pcm16" => Ok(BitDepth::Int16),
+        "24" | "pcm24" => Ok(BitDepth::Int24),
+        "32f" | "float32" => Ok(BitDepth::Float32),
+        _ => Err("choose 16, 24 or 32f".into()),
+    }
+}
+
+fn duration(text: &str) -> Result<f64, String> {
+    let allowed = text.parse().ok().filter(|seconds| DURATION_SECONDS.contains(seconds));
+    allowed.ok_or_else(|| format!("give {} to {} seconds", DURATION_SECONDS.start(), DURATION_SECONDS.end()))
+}
+
+fn sample_rate(text: &str) -> Result<u32, String> {
+    let allowed = text.parse().ok().filter(|rate| SAMPLE_RATE.contains(rate));
+    allowed.ok_or_else(|| format!("give {} to {} Hz", SAMPLE_RATE.start(), SAMPLE_RATE.end()))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct All {
+        #[command(flatten)]
+        rendering: Rendering,
+        #[command(flatten)]
+        export: Export,
+        #[command(flatten)]
+        service: Service,
+    }
+
+    fn parse(args: &[&str]) -> Result<All, clap::Error> {
+        All::try_parse_from([&["timbre"], args].concat())
+    }
+
+    #[test]
+    fn only_loopback_unless_said() {
+        assert!(parse(&[]).unwrap().service.check().is_ok());
+        assert!(parse(&["--host", "::1"]).unwrap().service.check().is_ok());
+        assert!(matches!(
+            parse(&["--host", "0.0.0.0"]).unwrap().service.check(),
+            Err(ConfigError::Exposed(_))
+        ));
+        assert!(parse(&["--host", "0.0.0.0", "--insecure"]).unwrap().service.check().is_ok());
+    }
+
+    #[test]
+    fn a_missing_device_is_an_error() {
+        assert!(parse(&["--device", "cpu"]).unwrap().rendering.check().is_ok());
+        assert!(parse(&["--device", "cuda"]).unwrap().rendering.check().is_err());
+        assert!(parse(&["--device", "abacus"]).is_err());
+    }
+
+    #[test]
+    fn defaults_are_checked_like_requests() {
+        let all = parse(&["--export-bit-depth", "pcm16", "--export-sample-rate", "44100"]).unwrap();
+        let output = all.export.defaults().output;
+        assert_eq!((output.rate, output.bit_depth), (SampleRate(44_100), BitDepth::Int16));
+        for wrong in
+            [["--export-sample-rate", "7999"], ["--default-duration", "601"], ["--export-bit-depth", "8"]]
+        {
+            assert!(parse(&wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

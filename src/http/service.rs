@@ -1,0 +1,54 @@
+//! What the routes work with.
+
+use std::{sync::Arc, time::Instant};
+
+use super::error::ApiError;
+use crate::{artifact::Shelf, job::JobStore, render::engines::Engines, request::Defaults, wire::DeviceInfo};
+
+/// The parts that the service is put together from.
+#[derive(Debug)]
+pub struct Parts {
+    /// Where jobs are kept.
+    pub store: Arc<dyn JobStore>,
+    /// Where artifacts lie.
+    pub shelf: Arc<Shelf>,
+    /// Who renders.
+    pub engines: Arc<Engines>,
+    /// What requests may leave open.
+    pub defaults: Defaults,
+    /// What engines compute on.
+    pub device: DeviceInfo,
+    /// Jobs that run at the same time.
+    pub workers: usize,
+}
+
+/// The state of all routes; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Service {
+    parts: Arc<Parts>,
+    started: Instant,
+}
+
+impl Service {
+    /// The service made of these parts.
+    pub fn new(parts: Parts) -> Self {
+        Self { parts: Arc::new(parts), started: Instant::now() }
+    }
+
+    /// When it was started.
+    pub(super) fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// Runs something that may block (store, shelf, planning) where blocking is allowed.
+    pub(super) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Parts) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let parts = Arc::clone(&self.parts);
+        tokio::task::spawn_blocking(move || work(&parts))
+            .await
+            // A panic in there is this request's alone.
+            .unwrap_or_else(|error| Err(ApiError::internal(error)))
+    }
+}

@@ -1,0 +1,207 @@
+//! What running a job means: the stages of a piece, one after the other.
+
+use std::{fmt::Debug, ops::ControlFlow, sync::Arc};
+
+use jiff::Timestamp;
+use thiserror::Error;
+
+use super::JobId;
+use crate::{
+    artifact::{self, ArtifactError, Destination, Finished, Shelf},
+    audio::Spec,
+    master::{self, MasterError, Target},
+    mix::{self, MixError},
+    plan::{self, Plan, PlanError},
+    render::{
+        self, EngineError,
+        engines::{Chosen, EngineChoiceError, Engines},
+    },
+    request::Request,
+    wire::{JobState, Manifest},
+};
+
+/// Makes one piece: the six stages.
+///
+/// # Errors
+/// Why there is no piece; then nothing is left behind.
+pub fn piece(order: &Order<'_>, progress: &dyn Progress) -> Result<Manifest, RunError> {
+    let Order { request, chosen, destination, created_at } = order;
+    let output = Spec { rate: request.output.rate, channels: request.output.channels };
+
+    enter(JobState::Planning, progress)?;
+    let plan = plan::plan(request)?;
+    progress.planned(&plan);
+
+    enter(JobState::Rendering, progress)?;
+    let hear = |section, done| progress.rendered(section, done);
+    let sections = render::sections(&*chosen.engine, &plan, request, &hear)?;
+
+    enter(JobState::Mixing, progress)?;
+    let mix = mix::join(&plan, sections, output)?;
+    let unmastered = request.output.stems.then(|| mix.sound.clone());
+
+    enter(JobState::Mastering, progress)?;
+    let mastered = master::master(mix.sound, &target(request))?;
+
+    enter(JobState::Mastering, progress)?;
+    let limits = chosen.engine.limits();
+    let finished = Finished {
+        request: request.to_wire(),
+        warnings: [plan.warnings(), &chosen.warnings].concat(),
+        plan,
+        mastered,
+        unmastered,
+        stems: mix.stems,
+        engine: chosen.engine.name().to_owned(),
+        engine_reason: chosen.reason.clone(),
+        model: limits.model,
+        licence: limits.licence,
+        created_at: *created_at,
+    };
+    Ok(artifact::save(&finished, destination)?)
+}
+
+/// One piece to be made.
+#[derive(Clone, Copy, Debug)]
+pub struct Order<'a> {
+    /// What was asked for.
+    pub request: &'a Request,
+    /// Who renders it.
+    pub chosen: &'a Chosen,
+    /// Where its files go.
+    pub destination: &'a Destination,
+    /// The time that stands in its files.
+    pub created_at: Timestamp,
+}
+
+fn enter(stage: JobState, progress: &dyn Progress) -> Result<(), RunError> {
+    match progress.stage(stage) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => Err(RunError::Cancelled),
+    }
+}
+
+fn target(request: &Request) -> Target {
+    let output = &request.output;
+    Target {
+        loudness: output.loudness,
+        true_peak: output.true_peak,
+        bit_depth: output.bit_depth,
+        seed: request.seed,
+    }
+}
+
+/// The runner of the service: pieces made by the engines of this process, put on its shelf.
+#[derive(Debug)]
+pub struct Pipeline {
+    /// Who renders.
+    pub engines: Arc<Engines>,
+    /// Where artifacts go.
+    pub shelf: Arc<Shelf>,
+}
+
+impl Runner for Pipeline {
+    fn run(&self, job: JobId, request: &Request, progress: &dyn Progress) -> Result<Manifest, RunError> {
+        let chosen = self.engines.choose(request)?;
+        let destination = Destination::Shelf { shelf: (*self.shelf).clone(), job_id: job.to_string() };
+        let order =
+            Order { request, chosen: &chosen, destination: &destination, created_at: Timestamp::now() };
+        piece(&order, progress)
+    }
+}
+
+/// Turns a request into an artifact on the shelf.
+pub trait Runner: Send + Sync + Debug {
+    /// Runs one job and puts its artifact on the shelf under `job`. Leaves nothing behind when it fails.
+    ///
+    /// # Errors
+    /// Why there is no artifact.
+    fn run(&self, job: JobId, request: &Request, progress: &dyn Progress) -> Result<Manifest, RunError>;
+}
+
+/// Hears of the stages of a running job, and may stop it.
+pub trait Progress: Send + Sync {
+    /// A stage begins: planning, rendering, mixing, mastering, in this order. To break is to cancel.
+    fn stage(&self, state: JobState) -> ControlFlow<()>;
+
+    /// The plan is made.
+    fn planned(&self, plan: &Plan);
+
+    /// `done` is the share of the section that is rendered, 0 to 1, never falling. To break is to cancel.
+    fn rendered(&self, section: usize, done: f64) -> ControlFlow<()>;
+}
+
+/// Why a job has no artifact.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// Progress said stop. Not a fault.
+    #[error("cancelled")]
+    Cancelled,
+    /// The plan cannot be honoured.
+    #[error("planning failed")]
+    Plan(#[from] PlanError),
+    /// No engine can render it.
+    #[error("no engine can render it")]
+    Engine(#[from] EngineChoiceError),
+    /// A section could not be rendered.
+    #[error("rendering failed")]
+    Render(#[source] EngineError),
+    /// The sections could not be joined.
+    #[error("mixing failed")]
+    Mix(#[from] MixError),
+    /// The mix could not be mastered.
+    #[error("mastering failed")]
+    Master(#[from] MasterError),
+    /// The artifact could not be written.
+    #[error("the artifact could not be written")]
+    Artifact(#[from] ArtifactError),
+}
+
+impl From<EngineError> for RunError {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Cancelled => Self::Cancelled,
+            error => Self::Render(error),
+        }
+    }
+}
+
+impl RunError {
+    /// Whether it is no fault but the answer to a cancel.
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Cancelled)
+    }
+
+    /// Stable identifier for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Cancelled => "cancelled",
+            Self::Plan(_) => "invalid_plan",
+            Self::Engine(_) => "engine_unavailable",
+            Self::Render(EngineError::Unsupported { .. }) => "engine_unsupported",
+            Self::Render(_) => "engine_failed",
+            Self::Mix(_) => "mix_failed",
+            Self::Master(_) => "master_failed",
+            Self::Artifact(_) => "artifact_not_written",
+        }
+    }
+
+    /// What the caller is told: what happened and what to do, nothing of the inside.
+    pub fn outside(&self) -> String {
+        match self {
+            Self::Cancelled => "cancelled".to_owned(),
+            Self::Plan(error) => format!("the plan cannot be honoured: {error}"),
+            Self::Engine(error) => error.to_string(),
+            Self::Render(error @ EngineError::Unsupported { .. }) => error.to_string(),
+            Self::Render(error) => {
+                format!("{error}; send the request again, and look into the server's log if it fails again")
+            }
+            Self::Mix(_) | Self::Master(_) => {
+                "the rendered sound could not be made into a piece; the server's log says why".to_owned()
+            }
+            Self::Artifact(_) => {
+                "the artifact could not be written; look at the server's disk and log".to_owned()
+            }
+        }
+    }
+}

@@ -1,0 +1,334 @@
+use std::f64::consts::PI;
+
+use super::*;
+use crate::{audio::Random, wire::TransitionKind};
+
+const RATE: SampleRate = SampleRate(48_000);
+const MONO: Spec = Spec { rate: RATE, channels: 1 };
+const STEREO: Spec = Spec { rate: RATE, channels: 2 };
+/// Length of every test section.
+const BAR: usize = 24_000;
+
+/// Sections of one bar, joined as given; a crossfade has half a bar of lead.
+fn slots(kinds: &[TransitionKind]) -> Vec<Slot> {
+    let slot = |(index, &kind): (usize, &TransitionKind)| Slot {
+        id: format!("s{index:02}"),
+        kind,
+        start: index * BAR,
+        end: (index + 1) * BAR,
+        lead: if kind == TransitionKind::Crossfade && index > 0 { BAR / 2 } else { 0 },
+    };
+    kinds.iter().enumerate().map(slot).collect()
+}
+
+/// A section that plays `sample(frame of the piece, channel)` from its lead to the end of its ring-out.
+fn section(slot: &Slot, spec: Spec, ring: usize, mut sample: impl FnMut(usize, usize) -> f64) -> Rendered {
+    let frames = slot.start - slot.lead..slot.end + ring;
+    let planes = (0..spec.channels)
+        .map(|channel| frames.clone().map(|frame| sample(frame, channel) as f32).collect())
+        .collect();
+    Rendered {
+        sound: Pcm::new(spec, planes).unwrap(),
+        lead_frames: slot.lead,
+        stems: Vec::new(),
+        tail: Vec::new(),
+    }
+}
+
+fn sine(hz: f64, phase: f64) -> impl Fn(usize, usize) -> f64 {
+    move |frame, _| 0.5 * (2.0 * PI * hz * RATE.seconds(frame) + phase).sin()
+}
+
+fn noise(seed: u64) -> impl FnMut(usize, usize) -> f64 {
+    let mut random = Random::new(seed);
+    move |_, _| random.between(-0.5, 0.5)
+}
+
+/// Three partials that beat against each other, struck again every eighth of a bar.
+fn music(seed: usize) -> impl Fn(usize, usize) -> f64 {
+    move |frame, channel| {
+        let time = RATE.seconds(frame);
+        let beat = (frame % (BAR / 8)) as f64 / RATE.hz();
+        let attack = (beat / 0.004).min(1.0);
+        let root = 110.0 + 37.0 * seed as f64 + channel as f64;
+        let partials = [1.0, 2.01, 3.02].map(|n| (2.0 * PI * root * n * time).sin() / n);
+        0.3 * partials.iter().sum::<f64>() * (0.4 + 0.6 * attack * (-beat * 8.0).exp())
+    }
+}
+
+fn two(kind: TransitionKind, spec: Spec, old: Rendered, new: Rendered) -> Vec<f32> {
+    let slots = slots(&[TransitionKind::Cut, kind]);
+    place(&slots, vec![old, new], spec).unwrap().sound.into_planes().swap_remove(0)
+}
+
+/// RMS in dB over windows of `length` frames.
+fn levels(plane: &[f32], length: usize) -> Vec<f64> {
+    let power = |window: &[f32]| window.iter().map(|&s| f64::from(s).powi(2)).sum::<f64>() / length as f64;
+    plane.chunks_exact(length).map(|window| 10.0 * power(window).log10()).collect()
+}
+
+/// The click detector: the largest second difference of the samples, which a step or a kink makes large.
+fn roughness(plane: &[f32]) -> f32 {
+    plane.windows(3).map(|w| (w[0] - 2.0 * w[1] + w[2]).abs()).fold(0.0, f32::max)
+}
+
+/// How much rougher the 10 ms around `frame` are than everything else.
+fn click(plane: &[f32], frame: usize) -> f32 {
+    let reach = 480;
+    let elsewhere = roughness(&plane[..frame - reach]).max(roughness(&plane[frame + reach..]));
+    roughness(&plane[frame - reach..frame + reach]) / elsewhere
+}
+
+#[test]
+fn a_continued_sine_is_the_unsplit_sine() {
+    let kinds = [TransitionKind::Cut, TransitionKind::Continue, TransitionKind::Continue];
+    let slots = slots(&kinds);
+    let sections = slots.iter().map(|slot| section(slot, STEREO, 0, sine(441.0, 0.3))).collect();
+    let joined = place(&slots, sections, STEREO).unwrap().sound;
+    let whole = Slot { end: 3 * BAR, ..slots[0].clone() };
+    assert_eq!(joined, section(&whole, STEREO, 0, sine(441.0, 0.3)).sound);
+}
+
+#[test]
+fn ring_out_sounds_on_under_all_that_follows_and_ends_with_the_piece() {
+    let slots = slots(&[TransitionKind::Cut, TransitionKind::Continue, TransitionKind::Continue]);
+    let ones = |_: usize, _: usize| 1.0;
+    let sections = vec![
+        section(&slots[0], MONO, BAR + 100, ones),
+        section(&slots[1], MONO, 50, ones),
+        section(&slots[2], MONO, 999, ones),
+    ];
+    let plane = place(&slots, sections, MONO).unwrap().sound.into_planes().swap_remove(0);
+    assert_eq!(plane.len(), 3 * BAR);
+    let at = |frame: usize| plane[frame] as i32;
+    assert_eq!(
+        [at(0), at(BAR), at(2 * BAR - 1), at(2 * BAR), at(2 * BAR + 50), at(2 * BAR + 100)],
+        [1, 2, 2, 3, 2, 1]
+    );
+}
+
+/// Sines of any phase difference up to 120 degrees (correlation 1 to -0.5): within 0.1 dB over whole periods.
+#[test]
+fn a_crossfade_keeps_the_level_of_sines() {
+    let slots = slots(&[TransitionKind::Cut, TransitionKind::Crossfade]);
+    for degrees in [0.0_f64, 30.0, 60.0, 90.0, 120.0] {
+        let old = section(&slots[0], MONO, 1000, sine(480.0, 0.0));
+        let new = section(&slots[1], MONO, 0, sine(480.0, degrees.to_radians()));
+        let plane = two(TransitionKind::Crossfade, MONO, old, new);
+        for (window, level) in levels(&plane, 800).into_iter().enumerate() {
+            let expected = 20.0 * 0.5_f64.log10() - 3.0103;
+            assert!((level - expected).abs() < 0.1, "{degrees} degrees, window {window}: {level} dB");
+        }
+        assert!(click(&plane, BAR) < 1.05 && click(&plane, BAR / 2) < 1.05, "{degrees} degrees");
+    }
+}
+
+#[test]
+fn a_crossfade_of_a_sound_into_itself_changes_nothing() {
+    let slots = slots(&[TransitionKind::Cut, TransitionKind::Crossfade]);
+    let old = section(&slots[0], MONO, 0, music(1));
+    let new = section(&slots[1], MONO, 0, music(1));
+    let whole = section(&Slot { end: 2 * BAR, ..slots[0].clone() }, MONO, 0, music(1)).sound;
+    let plane = two(TransitionKind::Crossfade, MONO, old, new);
+    assert!(plane.iter().zip(&whole.planes()[0]).all(|(found, expected)| (found - expected).abs() < 1e-6));
+}
+
+/// Unrelated noise in windows of 50 ms: within 0.7 dB, of which 0.4 is the noise's own wavering.
+#[test]
+fn a_crossfade_keeps_the_level_of_noise() {
+    let slots = slots(&[TransitionKind::Cut, TransitionKind::Crossfade]);
+    let plane = two(
+        TransitionKind::Crossfade,
+        MONO,
+        section(&slots[0], MONO, 500, noise(1)),
+        section(&slots[1], MONO, 0, noise(2)),
+    );
+    let expected = 10.0 * (0.25_f64 / 3.0).log10();
+    for (window, level) in levels(&plane, 2400).into_iter().enumerate() {
+        assert!((level - expected).abs() < 0.7, "window {window}: {level} dB, not {expected}");
+    }
+}
+
+/// Different music over one beat grid: no window of an eighth of a bar is more than 1.5 dB beyond
+/// those of either side (the correlation is one number for the whole overlap, and changes inside it).
+#[test]
+fn a_crossfade_keeps_the_level_of_music_without_a_click() {
+    let slots = slots(&[TransitionKind::Cut, TransitionKind::Crossfade]);
+    for seed in 1..5 {
+        let old = section(&slots[0], STEREO, 4000, music(0));
+        let new = section(&slots[1], STEREO, 0, music(seed));
+        let plane = two(TransitionKind::Crossfade, STEREO, old, new);
+        let levels = levels(&plane, BAR / 8);
+        let (inside, outside) = (&levels[4..8], [&levels[..4], &levels[8..]].concat());
+        let lowest = outside.iter().copied().fold(f64::INFINITY, f64::min);
+        let highest = outside.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        assert!(inside.iter().all(|level| (lowest - 1.5..highest + 1.5).contains(level)), "{levels:?}");
+        assert!(click(&plane, BAR) < 1.1 && click(&plane, BAR / 2) < 1.1);
+    }
+}
+
+#[test]
+fn a_crossfade_ends_the_old_section_at_the_bar_line() {
+    let slots = slots(&[TransitionKind::Cut, TransitionKind::Crossfade]);
+    let old = section(&slots[0], MONO, 9000, sine(300.0, 0.0));
+    let new = section(&slots[1], MONO, 0, sine(500.0, 1.0));
+    let alone = new.sound.planes()[0][BAR / 2..].to_vec();
+    assert_eq!(two(TransitionKind::Crossfade, MONO, old, new)[BAR..], alone);
+}
+
+/// The old section is a loud sine, the new one silent: the cut itself must not click, with any length of ring-out.
+#[test]
+fn a_cut_does_not_click() {
+    let slots = slots(&[TransitionKind::Cut, TransitionKind::Cut]);
+    for ring in [0, 1, 100, 239, 240, 5000] {
+        let old = section(&slots[0], MONO, ring, sine(443.0, 0.7));
+        let plane = two(TransitionKind::Cut, MONO, old, section(&slots[1], MONO, 0, |_, _| 0.0));
+        assert!(click(&plane, BAR) < 1.5, "ring-out of {ring}: {}", click(&plane, BAR));
+        assert!(plane[BAR + 240..].iter().all(|sample| *sample == 0.0), "5 ms after the bar line it is over");
+    }
+    let hard = section(&slots[0], MONO, 0, sine(443.0, 0.7)).sound.into_planes().swap_remove(0);
+    let hard = [hard, vec![0.0; BAR]].concat();
+    assert!(click(&hard, BAR) > 10.0, "the detector hears a hard cut: {}", click(&hard, BAR));
+}
+
+#[test]
+fn a_cut_leaves_the_new_section_as_it_is() {
+    let slots = slots(&[TransitionKind::Cut, TransitionKind::Cut]);
+    let old = section(&slots[0], MONO, 0, noise(1));
+    let new = section(&slots[1], MONO, 0, noise(2));
+    let alone = new.sound.planes()[0].clone();
+    assert_eq!(two(TransitionKind::Cut, MONO, old, new)[BAR..], alone);
+}
+
+/// Random stems through every kind of join, down to mono or up in rate: they still sum to the sound.
+#[test]
+fn stems_sum_to_the_sound() {
+    use TransitionKind::{Continue, Crossfade, Cut};
+    let slots = slots(&[Cut, Crossfade, Continue, Cut, Crossfade]);
+    let groups = ["drums", "bass", "harmony", "lead"];
+    let sections = || -> Vec<Rendered> {
+        let rendered = |(index, slot): (usize, &Slot)| {
+            // The second section has no bass.
+            let names = groups.iter().filter(|name| index != 1 || **name != "bass");
+            let stems: Vec<Stem> = names
+                .enumerate()
+                .map(|(k, name)| {
+                    let mut noise = noise((index * 10 + k) as u64);
+                    let sound = section(slot, STEREO, 700 * index, |f, c| 0.5 * noise(f, c)).sound;
+                    Stem { name: (*name).to_owned(), sound }
+                })
+                .collect();
+            let mut sound = Pcm::silence(STEREO, stems[0].sound.frames());
+            for stem in &stems {
+                sound.add_at(0, &stem.sound);
+            }
+            Rendered { sound, lead_frames: slot.lead, stems, tail: Vec::new() }
+        };
+        slots.iter().enumerate().map(rendered).collect()
+    };
+    for (rate, channels) in [(48_000, 2), (44_100, 1), (22_050, 2), (96_000, 1)] {
+        let output = Spec { rate: SampleRate(rate), channels };
+        let frames = 5 * rate as usize / 2;
+        let mix = convert(place(&slots, sections(), STEREO).unwrap(), output, frames).unwrap();
+        assert_eq!((mix.sound.frames(), mix.sound.spec(), mix.stems.len()), (frames, output, 4));
+        let mut rest = mix.sound.clone();
+        for stem in &mix.stems {
+            for (rest, stem) in rest.planes_mut().zip(stem.sound.planes()) {
+                rest.iter_mut().zip(stem).for_each(|(rest, stem)| *rest -= stem);
+            }
+        }
+        assert!(rest.peak() < 1e-6, "{output:?}: {}", rest.peak());
+        let plain: Vec<_> = sections().into_iter().map(|s| Rendered { stems: Vec::new(), ..s }).collect();
+        let plain = convert(place(&slots, plain, STEREO).unwrap(), output, frames).unwrap();
+        assert_eq!(plain.sound, mix.sound, "asking for stems must not change the sound");
+    }
+}
+
+#[test]
+fn sections_that_do_not_fit_are_named() {
+    let slots = slots(&[TransitionKind::Cut, TransitionKind::Crossfade]);
+    let good = || vec![section(&slots[0], MONO, 0, noise(1)), section(&slots[1], MONO, 0, noise(2))];
+    assert!(place(&slots, good(), MONO).is_ok());
+    let refused = |change: &dyn Fn(&mut Rendered)| {
+        let mut sections = good();
+        change(&mut sections[1]);
+        place(&slots, sections, MONO).unwrap_err()
+    };
+    let id = || "s01".to_owned();
+    assert_eq!(refused(&|s| s.lead_frames = 7), MixError::Lead { section: id(), found: 7, planned: BAR / 2 });
+    let short = refused(&|s| s.sound.resize(BAR));
+    assert_eq!(short, MixError::Short { section: id(), frames: BAR, needed: BAR + BAR / 2 });
+    for value in [f32::NAN, f32::INFINITY] {
+        let spoil = |s: &mut Rendered| s.sound.planes_mut().for_each(|plane| plane[123] = value);
+        assert_eq!(refused(&spoil), MixError::NotFinite { section: id(), channel: 0, frame: 123 });
+    }
+    let stem =
+        |s: &mut Rendered| s.stems = vec![Stem { name: "bass".to_owned(), sound: Pcm::silence(MONO, 5) }];
+    assert!(matches!(refused(&stem), MixError::StemLength { frames: 5, .. }));
+    let other = |s: &mut Rendered| s.sound = Pcm::silence(STEREO, 2 * BAR);
+    assert!(matches!(refused(&other), MixError::Spec { .. }));
+}
+
+#[test]
+fn channels_fold_to_the_mean_and_spread_as_copies() {
+    let sound = Pcm::new(STEREO, vec![vec![1.0, 0.5], vec![0.0, 0.5]]).unwrap();
+    let mono = channels::convert(sound.clone(), 1).unwrap();
+    assert_eq!(mono.planes(), [[0.5, 0.5]]);
+    assert_eq!(channels::convert(mono, 2).unwrap().planes(), [[0.5, 0.5], [0.5, 0.5]]);
+    assert_eq!(channels::convert(sound, 3), Err(MixError::Channels { from: 2, to: 3 }));
+}
+
+fn tone_at(rate: SampleRate, hz: f64, frames: usize) -> Pcm {
+    let sine = (0..frames).map(|n| (2.0 * PI * hz * rate.seconds(n)).sin() as f32).collect();
+    Pcm::new(Spec { rate, channels: 1 }, vec![sine]).unwrap()
+}
+
+/// Sines up to 95 % of the lower Nyquist frequency come out where they were, within 1e-4 of full scale; sines that the new rate
+/// cannot carry are gone by 100 dB.
+#[test]
+fn resampling_moves_nothing_and_lets_no_alias_through() {
+    let pairs = [
+        (32_000, 48_000),
+        (32_000, 44_100),
+        (44_100, 48_000),
+        (48_000, 44_100),
+        (48_000, 22_050),
+        (48_000, 11_025),
+        (48_000, 8_000),
+        (48_000, 8_001),
+        (48_000, 192_000),
+        (8_001, 48_000),
+    ];
+    for (from, to) in pairs.map(|(from, to)| (SampleRate(from), SampleRate(to))) {
+        let nyquist = from.hz().min(to.hz()) / 2.0;
+        let middle = to.0 as usize..2 * to.0 as usize;
+        for share in [0.01, 0.5, 0.95] {
+            let hz = share * nyquist;
+            let found =
+                resample::resample(tone_at(from, hz, 3 * from.0 as usize), to, 3 * to.0 as usize).unwrap();
+            assert_eq!(found.frames(), 3 * to.0 as usize);
+            let expected = tone_at(to, hz, 3 * to.0 as usize);
+            let error = middle
+                .clone()
+                .map(|n| (found.planes()[0][n] - expected.planes()[0][n]).abs())
+                .fold(0.0, f32::max);
+            assert!(error < 1e-4, "{from} to {to}, {hz} Hz: off by {error}");
+        }
+        if to < from {
+            let hz = (1.02 * nyquist).min(0.49 * from.hz());
+            let found =
+                resample::resample(tone_at(from, hz, 3 * from.0 as usize), to, 3 * to.0 as usize).unwrap();
+            let left = found.planes()[0][middle].iter().fold(0.0_f32, |peak, s| peak.max(s.abs()));
+            assert!(left < 1e-5, "{from} to {to}: alias of {left}");
+        }
+    }
+}
+
+#[test]
+fn the_same_rate_is_no_conversion() {
+    let sound = tone_at(RATE, 1000.0, 1000);
+    assert_eq!(resample::resample(sound.clone(), RATE, 1000).unwrap(), sound);
+    let mut longer = sound.clone();
+    longer.resize(1003);
+    assert_eq!(resample::resample(sound, RATE, 1003).unwrap(), longer);
+}

@@ -1,0 +1,114 @@
+//! What went wrong, for the person at the terminal: what happened, which option mends it, and the exit code.
+
+use std::{io, process::ExitCode};
+
+use thiserror::Error;
+
+use super::options::OptionsError;
+use crate::{
+    app::AppError, artifact::ArtifactError, config::ConfigError, job::run::RunError, plan::PlanError,
+    render::engines::EngineChoiceError, request::RequestError, wire::FieldError,
+};
+
+/// Why a command did not do what it should.
+#[derive(Debug, Error)]
+pub(super) enum Failure {
+    #[error(transparent)]
+    Options(#[from] OptionsError),
+    #[error("the request cannot be met")]
+    Request(#[from] RequestError),
+    #[error("the plan cannot be met")]
+    Plan(#[from] PlanError),
+    #[error("no engine can render this")]
+    Engine(#[from] EngineChoiceError),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    App(#[from] AppError),
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
+    #[error("{}", .0.outside())]
+    Run(#[from] RunError),
+    #[error("cannot write to standard output: {0}")]
+    Output(#[source] io::Error),
+    #[error("{0}")]
+    Usage(String),
+    #[error("cannot set up: {0}")]
+    Setup(#[source] io::Error),
+    #[error("interrupted; nothing was written")]
+    Interrupted,
+}
+
+impl Failure {
+    /// Says it on standard error and gives the exit code.
+    pub(super) fn report(&self) -> ExitCode {
+        eprintln!("error: {self}");
+        for error in self.fields() {
+            match option(&error.field) {
+                Some(option) => eprintln!("  {option} ({}): {}", error.field, error.message),
+                None => eprintln!("  {}: {}", error.field, error.message),
+            }
+        }
+        if let Self::Engine(error @ EngineChoiceError::Unavailable { .. }) = self {
+            eprintln!("  --engine: {error}");
+        }
+        ExitCode::from(self.exit_code())
+    }
+
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Interrupted => 130,
+            Self::Run(RunError::Cancelled) => 130,
+            Self::Run(RunError::Plan(_) | RunError::Engine(_)) => 2,
+            Self::Run(_) | Self::Output(_) | Self::Setup(_) => 1,
+            Self::App(AppError::Config(_)) => 2,
+            Self::App(_) => 1,
+            Self::Artifact(ArtifactError::Full { .. } | ArtifactError::Write { .. }) => 1,
+            Self::Options(_)
+            | Self::Request(_)
+            | Self::Plan(_)
+            | Self::Engine(_)
+            | Self::Config(_)
+            | Self::Artifact(_)
+            | Self::Usage(_) => 2,
+        }
+    }
+
+    fn fields(&self) -> &[FieldError] {
+        match self {
+            Self::Request(error) => &error.errors,
+            Self::Plan(error) | Self::Run(RunError::Plan(error)) => &error.errors,
+            Self::Engine(EngineChoiceError::Unsupported(errors)) => errors,
+            _ => &[],
+        }
+    }
+}
+
+/// The option that sets a field of the request.
+fn option(field: &str) -> Option<&'static str> {
+    Some(match field {
+        "prompt" => "--prompt",
+        "duration_seconds" => "--duration",
+        "seed" => "--seed",
+        "engine" => "--engine",
+        "model" => "--model",
+        "tempo_bpm" => "--tempo",
+        "key" => "--key",
+        "time_signature" => "--time-signature",
+        "negative_prompt" => "--negative-prompt",
+        "sampling" => "--temperature, --top-k, --top-p or --guidance",
+        "sampling.temperature" => "--temperature",
+        "sampling.top_k" => "--top-k",
+        "sampling.top_p" => "--top-p",
+        "sampling.guidance" => "--guidance",
+        "output.sample_rate" => "--sample-rate",
+        "output.bit_depth" => "--bit-depth",
+        "output.channels" => "--channels",
+        "output.format" => "--format",
+        "output.loudness_lufs" => "--loudness",
+        "output.true_peak_dbtp" => "--true-peak",
+        "output.stems" => "--stems",
+        _ if field.starts_with("plan.") => "--plan",
+        _ => return None,
+    })
+}

@@ -1,0 +1,134 @@
+//! `timbre generate`.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
+
+use clap::Args;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{Failure, describe, options::RequestOptions, print, print_json, progress::TerminalProgress};
+use crate::{
+    app,
+    artifact::{Destination, Files},
+    config::{Export, Rendering},
+    job::run::{self, Order, RunError},
+    plan::{self, Plan},
+    request::Request,
+    wire::Manifest,
+};
+
+/// What to make and where to write it.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Generate {
+    #[command(flatten)]
+    request: RequestOptions,
+    /// Where the audio goes; the manifest is written beside it as .json. Default: the title and the seed.
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Write one unmastered 32-bit float WAV per instrument group into this directory.
+    #[arg(long, value_name = "DIR")]
+    stems: Option<PathBuf>,
+    /// Draw waveform and spectrogram into this PNG.
+    #[arg(long, value_name = "FILE")]
+    picture: Option<PathBuf>,
+    /// Overwrite files that exist.
+    #[arg(short, long)]
+    force: bool,
+    /// Print one JSON document on standard output instead of text.
+    #[arg(long)]
+    json: bool,
+    /// Show no progress.
+    #[arg(short, long)]
+    quiet: bool,
+    #[command(flatten)]
+    export: Export,
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Report<'a> {
+    audio: &'a Path,
+    manifest: &'a Path,
+    picture: Option<&'a Path>,
+    stems: Option<&'a Path>,
+    seconds: f64,
+    piece: &'a Manifest,
+}
+
+impl Generate {
+    pub(super) fn run(self, rendering: &Rendering) -> Result<(), Failure> {
+        let (wire, again) = self.request.into_request(self.stems.is_some())?;
+        let request = Request::new(wire, &self.export.defaults())?;
+        let chosen = app::engines(rendering)?.choose(&request)?;
+        // Planned here for the file's name, and so that a wrong request is refused before anything starts.
+        let plan = plan::plan(&request)?;
+        let audio = self.output.unwrap_or_else(|| default_name(&plan, &request));
+        let manifest = audio.with_extension("json");
+        let files =
+            Files { audio, manifest, picture: self.picture, stems: self.stems, overwrite: self.force };
+        files.check()?;
+
+        let interrupted = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&interrupted);
+        ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))
+            .map_err(|error| Failure::Setup(std::io::Error::other(error)))?;
+
+        let start = Instant::now();
+        let describe: fn(&Plan) -> String = if self.json { |_| String::new() } else { describe::plan };
+        let progress = TerminalProgress::new(&interrupted, self.quiet || self.json, describe);
+        let destination = Destination::Files(files.clone());
+        let created_at = again.map_or_else(Timestamp::now, |manifest| manifest.provenance.created_at);
+        let order = Order { request: &request, chosen: &chosen, destination: &destination, created_at };
+        let made = run::piece(&order, &progress);
+        progress.finish();
+        let piece = match made {
+            Err(RunError::Cancelled) => return Err(Failure::Interrupted),
+            made => made?,
+        };
+        let seconds = start.elapsed().as_secs_f64();
+        if self.json {
+            return print_json(&Report {
+                audio: &files.audio,
+                manifest: &files.manifest,
+                picture: files.picture.as_deref(),
+                stems: files.stems.as_deref(),
+                seconds,
+                piece: &piece,
+            });
+        }
+        print(&summary(&files, &piece, seconds))
+    }
+}
+
+fn summary(files: &Files, piece: &Manifest, seconds: f64) -> String {
+    let mut text = format!("{}\n{}", files.audio.display(), describe::result(piece));
+    for (name, path) in [("picture", &files.picture), ("stems", &files.stems)] {
+        if let Some(path) = path {
+            text.push_str(&format!("  {name:<10} {}\n", path.display()));
+        }
+    }
+    let speed = piece.audio.duration_seconds / seconds;
+    text.push_str(&format!("  {:<10} {seconds:.1} s, {speed:.0} times real time\n", "took"));
+    text.push_str(&format!(
+        "  {:<10} timbre generate --from {:?} --output NEW.wav\n",
+        "again", files.manifest
+    ));
+    text
+}
+
+/// `dreamy-piano-over-rain-1234.wav` in the current directory.
+fn default_name(plan: &Plan, request: &Request) -> PathBuf {
+    let words = plan.title.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    let mut name = words.collect::<Vec<_>>().join("-").to_lowercase();
+    if name.is_empty() {
+        name.push_str("piece");
+    }
+    PathBuf::from(format!("{name}-{}.{}", request.seed, request.output.format.extension()))
+}

@@ -1,0 +1,244 @@
+//! The options that make a request: one for every field.
+
+use std::{
+    fs,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use clap::{Args, ValueEnum};
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+
+use crate::{
+    config,
+    music::{Key, Metre},
+    wire::{
+        BitDepth, CompositionPlan, EngineChoice, GenerationRequest, Manifest, OutputFormat, OutputOptions,
+        Sampling,
+    },
+};
+
+/// Largest plan or manifest that is read, in bytes.
+const LARGEST_FILE: u64 = 4 << 20;
+
+/// What the music should be and what the file should be like.
+#[derive(Clone, Debug, Args)]
+pub(super) struct RequestOptions {
+    /// What the music should be, in English: "dreamy piano over rain, 72 bpm, in D minor".
+    #[arg(short, long, value_name = "TEXT", required_unless_present_any = ["plan", "from"])]
+    prompt: Option<String>,
+    /// Length of the piece in seconds, 1 to 600; fractions are met to the sample.
+    #[arg(short, long, value_name = "SECONDS")]
+    duration: Option<f64>,
+    /// Seed of everything that is drawn; the same request with the same seed gives the same file. Drawn when left out.
+    #[arg(short, long, value_name = "N")]
+    seed: Option<u64>,
+    /// Engine that renders: auto, musicgen or synth.
+    #[arg(short, long)]
+    engine: Option<EngineOption>,
+    /// Model of an engine that has models.
+    #[arg(short, long, value_name = "NAME")]
+    model: Option<String>,
+    /// Tempo in beats per minute, 40 to 220.
+    #[arg(short, long, value_name = "BPM")]
+    tempo: Option<f64>,
+    /// Key, as "D minor", "F# dorian" or "Bb".
+    #[arg(short, long)]
+    key: Option<Key>,
+    /// Time signature: 2/4, 3/4, 4/4, 5/4, 6/8, 7/8 or 12/8.
+    #[arg(long, value_name = "METRE")]
+    time_signature: Option<Metre>,
+    /// What the music should not have, as "drums, vinyl".
+    #[arg(short, long, value_name = "TEXT")]
+    negative_prompt: Option<String>,
+    /// Render this plan, as printed by `timbre plan --json`; - reads it from standard input.
+    #[arg(long, value_name = "FILE", conflicts_with = "from")]
+    plan: Option<PathBuf>,
+    /// Render again what this manifest describes; other options change single fields.
+    #[arg(long, value_name = "MANIFEST")]
+    from: Option<PathBuf>,
+    #[command(flatten)]
+    sampling: SamplingOptions,
+    #[command(flatten)]
+    output: OutputOption,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Sampling, for engines with a model")]
+struct SamplingOptions {
+    /// Temperature, 0 to 4.
+    #[arg(long, value_name = "T")]
+    temperature: Option<f64>,
+    /// Draw among the k likeliest tokens, 0 to 2048; 0 is off.
+    #[arg(long, value_name = "K")]
+    top_k: Option<u32>,
+    /// Draw among the likeliest tokens that reach this probability, 0 to 1; 0 is off.
+    #[arg(long, value_name = "P")]
+    top_p: Option<f64>,
+    /// Classifier-free guidance scale, 0 to 20.
+    #[arg(long, value_name = "SCALE")]
+    guidance: Option<f64>,
+}
+
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "The finished file")]
+struct OutputOption {
+    /// Frames per second, 8000 to 192000.
+    #[arg(long, value_name = "HZ")]
+    sample_rate: Option<u32>,
+    /// Sample format: 16, 24 or 32f.
+    #[arg(long, value_name = "FORMAT", value_parser = config::bit_depth)]
+    bit_depth: Option<BitDepth>,
+    /// 1 (mono) or 2 (stereo).
+    #[arg(long, value_name = "N")]
+    channels: Option<u16>,
+    /// Container.
+    #[arg(long)]
+    format: Option<FormatOption>,
+    /// Integrated loudness to reach in LUFS, -40 to -5.
+    #[arg(long, value_name = "LUFS", allow_negative_numbers = true)]
+    loudness: Option<f64>,
+    /// True peak not to exceed in dBTP, -12 to 0.
+    #[arg(long, value_name = "DBTP", allow_negative_numbers = true)]
+    true_peak: Option<f64>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum EngineOption {
+    Auto,
+    Musicgen,
+    Synth,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum FormatOption {
+    Wav,
+    Flac,
+}
+
+/// Why options do not make a request.
+#[derive(Debug, Error)]
+pub(super) enum OptionsError {
+    /// A file cannot be read.
+    #[error("cannot read {}: {source}", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file is not what it should be.
+    #[error("{} is no {what}: {reason}", .path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What it should be.
+        what: &'static str,
+        /// Where and why it is not.
+        reason: String,
+    },
+}
+
+impl RequestOptions {
+    /// The request, and the manifest it was taken from if any.
+    ///
+    /// # Errors
+    /// When a plan or manifest cannot be read.
+    pub(super) fn into_request(self, stems: bool) -> Result<(GenerationRequest, Option<Manifest>), OptionsError> {
+        let manifest: Option<Manifest> =
+            self.from.as_deref().map(|path| read_json(path, "manifest")).transpose()?;
+        let mut request = match &manifest {
+            Some(manifest) => {
+                GenerationRequest { plan: Some(manifest.plan.clone()), ..manifest.request.clone() }
+            }
+            None => GenerationRequest::default(),
+        };
+        if let Some(path) = &self.plan {
+            let plan: CompositionPlan = read_json(path, "plan")?;
+            request.prompt.clone_from(&plan.prompt);
+            request.plan = Some(plan);
+        }
+        if let Some(prompt) = self.prompt {
+            request.prompt = prompt;
+        }
+        set(&mut request.duration_seconds, self.duration);
+        set(&mut request.seed, self.seed);
+        set(&mut request.engine, self.engine.map(EngineOption::into));
+        set(&mut request.model, self.model);
+        set(&mut request.tempo_bpm, self.tempo);
+        set(&mut request.key, self.key);
+        set(&mut request.time_signature, self.time_signature);
+        set(&mut request.negative_prompt, self.negative_prompt);
+        self.sampling.apply(&mut request.sampling);
+        self.output.apply(request.output.get_or_insert_default(), stems);
+        Ok((request, manifest))
+    }
+}
+
+impl SamplingOptions {
+    fn apply(self, sampling: &mut Option<Sampling>) {
+        let Self { temperature, top_k, top_p, guidance } = self;
+        if temperature.is_none() && top_k.is_none() && top_p.is_none() && guidance.is_none() {
+            return;
+        }
+        let sampling = sampling.get_or_insert_default();
+        set(&mut sampling.temperature, temperature);
+        set(&mut sampling.top_k, top_k);
+        set(&mut sampling.top_p, top_p);
+        set(&mut sampling.guidance, guidance);
+    }
+}
+
+impl OutputOption {
+    fn apply(self, output: &mut OutputOptions, stems: bool) {
+        set(&mut output.sample_rate, self.sample_rate);
+        set(&mut output.bit_depth, self.bit_depth);
+        set(&mut output.channels, self.channels);
+        set(&mut output.format, self.format.map(FormatOption::into));
+        set(&mut output.loudness_lufs, self.loudness);
+        set(&mut output.true_peak_dbtp, self.true_peak);
+        output.stems = Some(stems);
+    }
+}
+
+fn set<T>(field: &mut Option<T>, option: Option<T>) {
+    if option.is_some() {
+        *field = option;
+    }
+}
+
+impl From<EngineOption> for EngineChoice {
+    fn from(option: EngineOption) -> Self {
+        match option {
+            EngineOption::Auto => Self::Auto,
+            EngineOption::Musicgen => Self::Musicgen,
+            EngineOption::Synth => Self::Synth,
+        }
+    }
+}
+
+impl From<FormatOption> for OutputFormat {
+    fn from(option: FormatOption) -> Self {
+        match option {
+            FormatOption::Wav => Self::Wav,
+            FormatOption::Flac => Self::Flac,
+        }
+    }
+}
+
+/// Reads JSON from a file, or from standard input when the path is `-`. What is wrong with it is said with its place.
+fn read_json<T: DeserializeOwned>(path: &Path, what: &'static str) -> Result<T, OptionsError> {
+    let mut text = String::new();
+    let read = match path.to_str() {
+        Some("-") => io::stdin().lock().take(LARGEST_FILE).read_to_string(&mut text),
+        _ => fs::File::open(path).and_then(|file| file.take(LARGEST_FILE).read_to_string(&mut text)),
+    };
+    read.map_err(|source| OptionsError::Read { path: path.to_owned(), source })?;
+    let mut json = serde_json::Deserializer::from_str(&text);
+    serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let at = error.path().to_string();
+        let reason = if at == "." { error.inner().to_string() } else { format!("{at}: {}", error.inner()) };
+        OptionsError::Content { path: path.to_owned(), what, reason }
+    })
+}

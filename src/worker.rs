@@ -1,0 +1,269 @@
+//! The worker role: plain threads that claim jobs, run them and report.
+//!
+//! A job that panics fails alone. To shut down, [`Workers::drain`] first closes the store, so that nothing new begins, then lets
+//! running jobs finish for a while, and then stops them; those fail with code `shut_down`.
+
+use std::{
+    any::Any,
+    error::Error,
+    io,
+    ops::ControlFlow,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use crate::{
+    artifact::Shelf,
+    job::{
+        Failure, JobStore, PlannedSection, Report, retention,
+        run::{Progress, RunError, Runner},
+        store::{Claim, StoreError, Verdict},
+    },
+    plan::Plan,
+    wire::{JobState, Manifest},
+};
+
+/// How long an idle worker sleeps at most before it looks for jobs by itself.
+const IDLE: Duration = Duration::from_secs(1);
+/// How often a running section is reported, and with that how soon a cancel is heard.
+const REPORT_EVERY: Duration = Duration::from_millis(100);
+/// How long a job may take to stop once it was told to.
+const STOP_WITHIN: Duration = Duration::from_secs(5);
+
+/// How many workers there are and how long they may take to leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Jobs that run at the same time.
+    pub workers: usize,
+    /// How long running jobs may go on after a shutdown was asked for.
+    pub drain_timeout: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { workers: 1, drain_timeout: Duration::from_secs(30) }
+    }
+}
+
+/// What workers work with.
+#[derive(Clone, Debug)]
+pub struct Bench {
+    /// Where jobs come from.
+    pub store: Arc<dyn JobStore>,
+    /// What runs them.
+    pub runner: Arc<dyn Runner>,
+    /// Where the runner puts artifacts, and where those that nobody wants any more are taken from.
+    pub shelf: Arc<Shelf>,
+}
+
+/// The running threads.
+#[derive(Debug)]
+pub struct Workers {
+    threads: Vec<JoinHandle<()>>,
+    bench: Bench,
+    stop: Arc<AtomicBool>,
+    drain_timeout: Duration,
+    /// Disconnected once the last thread has ended.
+    ended: Receiver<()>,
+}
+
+impl Workers {
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(settings: Settings, bench: &Bench) -> io::Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (alive, ended) = mpsc::channel();
+        let threads = (0..settings.workers.max(1))
+            .map(|number| {
+                let worker = Worker {
+                    name: format!("worker-{number}"),
+                    bench: bench.clone(),
+                    stop: Arc::clone(&stop),
+                    alive: alive.clone(),
+                };
+                thread::Builder::new().name(worker.name.clone()).spawn(move || worker.work())
+            })
+            .collect::<io::Result<_>>()?;
+        Ok(Self { threads, bench: bench.clone(), stop, drain_timeout: settings.drain_timeout, ended })
+    }
+
+    /// Closes the store, waits for running jobs up to the drain timeout, then stops them. Says whether every thread has ended; one
+    /// that has not is left behind with a warning, and its job is not finished.
+    pub fn drain(self) -> bool {
+        self.bench.store.close();
+        if !self.all_ended(self.drain_timeout) {
+            tracing::warn!("stopping the jobs that still run");
+            self.stop.store(true, Ordering::Relaxed);
+            if !self.all_ended(STOP_WITHIN) {
+                tracing::warn!("a job did not stop and is left behind");
+                return false;
+            }
+        }
+        // A worker catches what its jobs throw, so that joining cannot fail in a way that matters here.
+        self.threads.into_iter().all(|thread| thread.join().is_ok())
+    }
+
+    fn all_ended(&self, timeout: Duration) -> bool {
+        self.ended.recv_timeout(timeout) == Err(RecvTimeoutError::Disconnected)
+    }
+}
+
+/// One thread.
+#[derive(Debug)]
+struct Worker {
+    name: String,
+    bench: Bench,
+    stop: Arc<AtomicBool>,
+    /// Never sent through: dropped when the thread ends.
+    alive: Sender<()>,
+}
+
+impl Worker {
+    fn work(self) {
+        while !self.stop.load(Ordering::Relaxed) {
+            match self.bench.store.claim(&self.name) {
+                Ok(Some(claim)) => self.run(&claim),
+                Ok(None) if self.bench.store.is_closed() => break,
+                Ok(None) => self.bench.store.wait(IDLE),
+                Err(error) => {
+                    tracing::error!(worker = self.name, error = &error as &dyn Error, "cannot claim a job");
+                    thread::sleep(IDLE);
+                }
+            }
+        }
+        drop(self.alive);
+    }
+
+    /// Runs one job to its end, whatever happens in it.
+    fn run(&self, claim: &Claim) {
+        let _span = tracing::info_span!("job", id = %claim.job, attempt = claim.attempt).entered();
+        tracing::info!(engine = claim.engine, "started");
+        let start = Instant::now();
+        let line = Line { worker: self, claim, reported: Mutex::new(None) };
+        let outcome =
+            catch_unwind(AssertUnwindSafe(|| self.bench.runner.run(claim.job, &claim.request, &line)));
+        let verdict = match outcome {
+            Ok(Ok(manifest)) => self.complete(claim, manifest),
+            Ok(Err(error)) => self.fail(claim, &error),
+            Err(payload) => {
+                tracing::error!(panic = panic_text(payload.as_ref()), "the job panicked");
+                self.fail_with(
+                    claim,
+                    "internal",
+                    "something broke inside the server; its log says what".to_owned(),
+                )
+            }
+        };
+        match verdict {
+            Ok(verdict) => tracing::info!(?verdict, seconds = start.elapsed().as_secs_f64(), "ended"),
+            Err(error) => {
+                tracing::error!(error = &error as &dyn Error, "the end of the job could not be reported")
+            }
+        }
+        retention::sweep(&*self.bench.store, &self.bench.shelf);
+    }
+
+    fn complete(&self, claim: &Claim, manifest: Manifest) -> Result<Verdict, StoreError> {
+        let verdict = self.bench.store.complete(claim.job, claim.attempt, manifest.warnings);
+        let unwanted = match &verdict {
+            Ok(Verdict::Go) => false,
+            Ok(Verdict::Cancelled) => true,
+            // Another attempt may own the place on the shelf; nobody does when the job is forgotten.
+            Ok(Verdict::Lost) => matches!(self.bench.store.get(claim.job), Ok(None)),
+            Err(_) => false,
+        };
+        if unwanted {
+            retention::discard(&self.bench.shelf, claim.job);
+        }
+        verdict
+    }
+
+    fn fail(&self, claim: &Claim, error: &RunError) -> Result<Verdict, StoreError> {
+        if !error.is_cancelled() {
+            tracing::error!(code = error.code(), error = error as &dyn Error, "failed");
+            return self.fail_with(claim, error.code(), error.outside());
+        }
+        let message = "the server was shut down before the piece was done; send the request again";
+        // Of a job that was cancelled this changes nothing: it is final already.
+        self.fail_with(claim, "shut_down", message.to_owned())
+    }
+
+    fn fail_with(&self, claim: &Claim, code: &str, message: String) -> Result<Verdict, StoreError> {
+        self.bench.store.fail(claim.job, claim.attempt, Failure { code: code.to_owned(), message })
+    }
+}
+
+/// The line from a running job to the store.
+struct Line<'a> {
+    worker: &'a Worker,
+    claim: &'a Claim,
+    /// When a section was last reported.
+    reported: Mutex<Option<Instant>>,
+}
+
+impl Line<'_> {
+    fn report(&self, report: Report) -> ControlFlow<()> {
+        if self.worker.stop.load(Ordering::Relaxed) {
+            return ControlFlow::Break(());
+        }
+        match self.worker.bench.store.report(self.claim.job, self.claim.attempt, report) {
+            Ok(Verdict::Go) => ControlFlow::Continue(()),
+            Ok(Verdict::Cancelled | Verdict::Lost) => ControlFlow::Break(()),
+            Err(error) => {
+                // Progress is not worth a job: the next report may get through.
+                tracing::warn!(error = &error as &dyn Error, "a report was not taken in");
+                ControlFlow::Continue(())
+            }
+        }
+    }
+}
+
+impl Progress for Line<'_> {
+    fn stage(&self, state: JobState) -> ControlFlow<()> {
+        tracing::info!(stage = state.name(), "stage");
+        self.report(Report::Stage(state))
+    }
+
+    fn planned(&self, plan: &Plan) {
+        let sections = plan
+            .sections
+            .iter()
+            .map(|section| PlannedSection {
+                id: section.id.clone(),
+                label: section.label.clone(),
+                frames: section.length_frames,
+            })
+            .collect();
+        // A cancel is heard at the next stage.
+        let _: ControlFlow<()> =
+            self.report(Report::Planned { sections, warnings: plan.warnings().to_vec() });
+    }
+
+    fn rendered(&self, section: usize, done: f64) -> ControlFlow<()> {
+        let due = {
+            let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+            let due = done >= 1.0 || reported.is_none_or(|last| last.elapsed() >= REPORT_EVERY);
+            if due {
+                *reported = Some(Instant::now());
+            }
+            due
+        };
+        if due { self.report(Report::Rendered { section, done }) } else { ControlFlow::Continue(()) }
+    }
+}
+
+fn panic_text(payload: &(dyn Any + Send)) -> &str {
+    payload
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no text")
+}
