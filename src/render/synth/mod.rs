@@ -1,6 +1,6 @@
 //! The built-in engine: a composer and a synthesiser that obey the plan. No weights, always there.
 //!
-//! [`score`] turns a section of the plan into notes, [`voices`] turn notes into sound, [`mixdown`] puts the sound in its place.
+//! `score` turns a section of the plan into notes, `voices` turn notes into sound, `mixdown` puts the sound in its place.
 //! How a style is played stands in `styles.toml`.
 
 mod instrument;
