@@ -1,1 +1,192 @@
 //! The built-in engine: a composer and a synthesiser that obey the plan. No weights, always there.
+//!
+//! `score` turns a section of the plan into notes, `voices` turn notes into sound, `mixdown` puts the sound in its place.
+//! How a style is played stands in `styles.toml`.
+
+mod instrument;
+mod style;
+mod score;
+mod voices;
+mod reverb;
+mod track;
+mod mixdown;
+mod stage;
+#[cfg(test)]
+mod tests;
+
+use std::num::NonZeroUsize;
+
+use super::{Engine, EngineError, Limits, Rendered, SectionSpec, Stem, Watch};
+use crate::{
+    audio::{Pcm, Random, SampleRate, Spec},
+    plan::Plan,
+    wire::TransitionKind,
+};
+use instrument::{GROUPS, Instrument};
+use mixdown::Room;
+use score::ScoreError;
+use stage::Stage;
+use style::{Book, Style};
+use track::{Span, Stereo, Track};
+use voices::Texture;
+
+const SPEC: Spec = Spec { rate: SampleRate(48_000), channels: 2 };
+/// How long what rings is followed past a section's end, in seconds.
+const RING_SECONDS: f64 = 8.0;
+/// Fade of a texture that starts or ends inside the piece, in seconds.
+const TEXTURE_FADE_SECONDS: f64 = 1.2;
+
+/// The built-in engine.
+#[derive(Clone, Debug)]
+pub struct Synth {
+    threads: NonZeroUsize,
+}
+
+impl Synth {
+    /// An engine that renders a section on up to `threads` threads; 0 counts as 1. The number changes nothing but the time.
+    pub fn new(threads: usize) -> Self {
+        Self { threads: NonZeroUsize::new(threads).unwrap_or(NonZeroUsize::MIN) }
+    }
+}
+
+impl Engine for Synth {
+    fn name(&self) -> &'static str {
+        "synth"
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            spec: SPEC,
+            longest_section_seconds: None,
+            stems: true,
+            samples_a_model: false,
+            licence: "what it makes belongs to whoever asked for it, without restrictions".to_owned(),
+            model: None,
+        }
+    }
+
+    fn render(
+        &self,
+        section: &SectionSpec<'_>,
+        _before: Option<&Rendered>,
+        watch: &dyn Watch,
+    ) -> Result<Rendered, EngineError> {
+        let id =
+            section.plan.sections.get(section.index).map_or_else(String::new, |section| section.id.clone());
+        let book = Book::open().map_err(|source| EngineError::Failed {
+            engine: self.name().to_owned(),
+            section: id.clone(),
+            source: Box::new(source.clone()),
+        })?;
+        let part = prepare(section, book).map_err(|error| EngineError::Unsupported {
+            engine: self.name().to_owned(),
+            section: id,
+            reason: error.to_string(),
+        })?;
+        let stage = Stage { threads: self.threads, watch };
+        let (mut mix, mut groups) =
+            stage.perform(&part.tracks, part.span, part.room, section.stems).ok_or(EngineError::Cancelled)?;
+        for sound in std::iter::once(&mut mix).chain(groups.iter_mut().flatten()) {
+            fade_out(sound, part.fade);
+        }
+        let stems = groups
+            .into_iter()
+            .zip(GROUPS)
+            .filter_map(|(sound, name)| Some(Stem { name: name.to_owned(), sound: pcm(sound?) }))
+            .collect();
+        Ok(Rendered { sound: pcm(mix), lead_frames: section.lead_frames, stems, tail: Vec::new() })
+    }
+}
+
+/// A section, composed and ready to be rendered.
+struct Prepared {
+    tracks: Vec<Track>,
+    span: Span,
+    room: Room,
+    /// Frames of the fade at the very end.
+    fade: usize,
+}
+
+fn prepare(spec: &SectionSpec<'_>, book: &Book) -> Result<Prepared, ScoreError> {
+    let SectionSpec { plan, index, lead_frames, frames, .. } = *spec;
+    let style = book.style(&plan.style).ok_or_else(|| ScoreError::Style(plan.style.clone()))?;
+    let score = score::compose(plan, book, index, SPEC.rate.seconds(lead_frames))?;
+    let last = index + 1 >= plan.sections.len();
+    // Only a section that is played on into keeps what rings.
+    let rings = !last && plan.sections[index + 1].transition.kind == TransitionKind::Continue;
+    let ring = match (last, rings) {
+        (true, _) => 0,
+        (false, true) => SPEC.rate.frames(RING_SECONDS),
+        // Enough for a join without a click.
+        (false, false) => SPEC.rate.frames(0.05),
+    };
+    let span = Span {
+        start: plan.start_at(index, SPEC.rate) as i64 - lead_frames as i64,
+        lead: lead_frames,
+        frames,
+        total: lead_frames + frames + ring,
+    };
+    let mood = book.mood(&plan.theme.moods);
+    let tonic = plan.key.pitch_class();
+    let tuning = voices::hertz(36 + (tonic + 5) % 12 + 2);
+    let seed = plan.sections.get(index).map_or(plan.seed, |section| section.seed);
+    let mut tracks: Vec<Track> = score
+        .parts
+        .into_iter()
+        .map(|((instrument, duty), notes)| Track::Notes {
+            instrument,
+            duty,
+            notes,
+            seed,
+            tuning,
+            brightness: mood.brightness,
+        })
+        .collect();
+    for instrument in score::textures(plan, index)? {
+        tracks.push(texture(plan, index, instrument, span)?);
+    }
+    // The last sound of the piece is given time to go.
+    let fade = if last { SPEC.rate.frames(2.2).min(frames / 4) } else { ring / 2 };
+    Ok(Prepared { tracks, span, room: room(style, mood), fade })
+}
+
+fn room(style: &Style, mood: style::Mood) -> Room {
+    Room {
+        amount: (style.space + mood.space).clamp(0.05, 0.6),
+        seconds: style.tail * f64::from(1.0 + 1.2 * mood.space),
+        damping_hz: 5200.0 * f64::from(mood.brightness),
+    }
+}
+
+/// A texture goes on from the section before where that one has it too and the join is no crossfade, which needs a sound that is
+/// unrelated to keep the power.
+fn texture(plan: &Plan, index: usize, instrument: Instrument, span: Span) -> Result<Track, ScoreError> {
+    let has = |index: usize| score::textures(plan, index).map(|list| list.contains(&instrument));
+    let fade = SPEC.rate.frames(TEXTURE_FADE_SECONDS).min(span.frames / 4);
+    let crossfades = |index: usize| {
+        plan.sections.get(index).is_some_and(|s| s.transition.kind == TransitionKind::Crossfade)
+    };
+    let mut first = index;
+    while first > 0 && !crossfades(first) {
+        first -= 1;
+    }
+    let fade_in = if span.lead > 0 || (index > 0 && has(index - 1)?) { 0 } else { fade };
+    let fade_out = if has(index + 1)? { 0 } else { fade };
+    let seed = Random::stream(plan.seed, &format!("texture {first}")).bits();
+    Ok(Track::Texture { texture: Texture { instrument, seed }, fade_in, fade_out })
+}
+
+/// Fades the last `frames` frames to nothing.
+fn fade_out(sound: &mut Stereo, frames: usize) {
+    for side in [&mut sound.left, &mut sound.right] {
+        for (i, sample) in side.iter_mut().rev().take(frames).enumerate() {
+            let share = i as f32 / frames as f32;
+            *sample *= share * share * (3.0 - 2.0 * share);
+        }
+    }
+}
+
+fn pcm(sound: Stereo) -> Pcm {
+    let frames = sound.left.len();
+    Pcm::new(SPEC, vec![sound.left, sound.right]).unwrap_or_else(|_| Pcm::silence(SPEC, frames))
+}

@@ -1,0 +1,458 @@
+//! The engine as a whole: what is promised of the sound, measured.
+
+use std::{
+    ops::ControlFlow,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use super::{
+    Synth,
+    instrument::{Family, Instrument},
+    score::{self, Note, Tone},
+    style::Book,
+};
+use crate::{
+    audio::Pcm,
+    music::{Key, Metre},
+    plan::{self, Plan},
+    render::{Engine, EngineError, Rendered, SectionSpec, Watch},
+    request::{Defaults, Request},
+    wire::{
+        CompositionPlan, Energy, GenerationRequest, MotifNote, Orchestration, PlanSection, Role, Theme,
+        Transition, TransitionKind,
+    },
+};
+
+struct Silent;
+
+impl Watch for Silent {
+    fn progress(&self, _done: f64) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+}
+
+/// A plan under construction: two sections of four bars with a small band in A minor, 120 beats per minute.
+fn sketch() -> CompositionPlan {
+    let note = |degree, beats| MotifNote { degree: Some(degree), beats };
+    CompositionPlan {
+        version: 1,
+        title: "Sketch".to_owned(),
+        prompt: "sketch".to_owned(),
+        seed: 11,
+        style: "pop".to_owned(),
+        tempo_bpm: 120.0,
+        time_signature: Metre::FourFour,
+        key: "A minor".parse().unwrap(),
+        total_bars: 0.0,
+        duration_seconds: 0.0,
+        sample_rate: 48_000,
+        total_frames: 0,
+        theme: Theme {
+            motif: vec![note(0, 1.0), note(2, 0.5), note(3, 0.5), note(4, 1.0), note(2, 1.0)],
+            ..Theme::default()
+        },
+        sections: vec![section("a", Role::Motif, 4.0), section("b", Role::Outro, 4.0)],
+        inferred: Vec::new(),
+        not_understood: Vec::new(),
+    }
+}
+
+fn section(id: &str, role: Role, bars: f64) -> PlanSection {
+    PlanSection {
+        id: id.to_owned(),
+        role,
+        label: id.to_owned(),
+        prompt: String::new(),
+        bars,
+        start_seconds: 0.0,
+        length_seconds: 0.0,
+        start_frame: 0,
+        length_frames: 0,
+        energy: Energy::Medium,
+        transition: Transition { kind: TransitionKind::Continue, beats: 0.0 },
+        seed: 3,
+        orchestration: band(&["drums"], &["bass"], &["piano"], &["flute"], &[]),
+    }
+}
+
+fn band(rhythm: &[&str], bass: &[&str], harmony: &[&str], lead: &[&str], textures: &[&str]) -> Orchestration {
+    let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+    Orchestration {
+        rhythm: owned(rhythm),
+        bass: owned(bass),
+        harmony: owned(harmony),
+        lead: owned(lead),
+        textures: owned(textures),
+    }
+}
+
+/// Fills in the derived fields as the planner does.
+fn planned(mut wire: CompositionPlan) -> Plan {
+    wire.theme.instrumentation = wire
+        .sections
+        .iter()
+        .flat_map(|section| section.orchestration.names().map(str::to_owned).collect::<Vec<_>>())
+        .collect();
+    let request =
+        GenerationRequest { prompt: wire.prompt.clone(), plan: Some(wire), ..GenerationRequest::default() };
+    plan::plan(&Request::new(request, &Defaults::default()).unwrap()).unwrap()
+}
+
+/// A plan of one section.
+fn alone(section: PlanSection) -> Plan {
+    planned(CompositionPlan { sections: vec![section], ..sketch() })
+}
+
+fn spec(plan: &Plan, index: usize, stems: bool) -> SectionSpec<'_> {
+    let rate = super::SPEC.rate;
+    SectionSpec {
+        plan,
+        index,
+        lead_frames: plan.lead_at(index, rate),
+        frames: plan.start_at(index + 1, rate) - plan.start_at(index, rate),
+        negative_prompt: "",
+        sampling: None,
+        stems,
+    }
+}
+
+fn rendered(plan: &Plan, index: usize) -> Rendered {
+    Synth::new(1).render(&spec(plan, index, false), None, &Silent).unwrap()
+}
+
+fn notes(plan: &Plan, index: usize) -> Vec<(Instrument, Note)> {
+    let score = score::compose(plan, Book::open().unwrap(), index, 0.0).unwrap();
+    score.notes().map(|(instrument, note)| (instrument, *note)).collect()
+}
+
+fn rms(samples: &[f32]) -> f32 {
+    (samples.iter().map(|sample| sample * sample).sum::<f32>() / samples.len().max(1) as f32).sqrt()
+}
+
+fn decibels(sound: &Pcm) -> f32 {
+    20.0 * rms(&sound.planes().concat()).log10()
+}
+
+#[test]
+fn the_number_of_threads_changes_nothing() {
+    let plan = planned(sketch());
+    let render = |threads| Synth::new(threads).render(&spec(&plan, 0, false), None, &Silent).unwrap();
+    let first = render(1);
+    assert_eq!(first, render(2));
+    assert_eq!(first, render(3));
+}
+
+#[test]
+fn stems_sum_to_the_sound_and_do_not_change_it() {
+    let mut wire = sketch();
+    wire.sections[0].orchestration =
+        band(&["drums", "percussion"], &["bass"], &["piano", "strings"], &["flute"], &["rain"]);
+    let plan = planned(wire);
+    let plain = rendered(&plan, 0);
+    let with = Synth::new(2).render(&spec(&plan, 0, true), None, &Silent).unwrap();
+    assert_eq!(plain.sound, with.sound);
+    let names: Vec<&str> = with.stems.iter().map(|stem| stem.name.as_str()).collect();
+    assert_eq!(names, ["drums", "percussion", "bass", "keys", "strings", "winds", "textures"]);
+    let mut sum = Pcm::silence(with.sound.spec(), with.sound.frames());
+    for stem in &with.stems {
+        assert!(decibels(&stem.sound) > -60.0, "{} is silent", stem.name);
+        sum.add_at(0, &stem.sound);
+    }
+    let apart = sum.planes().iter().flatten().zip(with.sound.planes().iter().flatten());
+    let worst = apart.map(|(a, b)| (a - b).abs()).fold(0.0_f32, f32::max);
+    assert!(worst < 1e-6, "stems are off by {worst}");
+}
+
+#[test]
+fn every_instrument_is_heard() {
+    for instrument in Instrument::ALL {
+        let name = [instrument.name()];
+        let orchestration = match instrument.family() {
+            Family::Kit => band(&name, &[], &[], &[], &[]),
+            Family::Texture => band(&[], &[], &[], &[], &name),
+            _ if instrument.group() == 2 => band(&[], &name, &[], &[], &[]),
+            Family::Held | Family::Struck => band(&[], &[], &[], &name, &[]),
+        };
+        let mut part = section("a", Role::Motif, 2.0);
+        part.orchestration = orchestration;
+        let sound = rendered(&alone(part), 0).sound;
+        let level = decibels(&sound);
+        assert!(sound.is_finite() && sound.peak() < 0.9, "{}: peak {}", instrument.name(), sound.peak());
+        assert!((-50.0..-15.0).contains(&level), "{}: {level} dB", instrument.name());
+    }
+}
+
+#[test]
+fn every_style_plays_in_every_metre() {
+    let styles: Vec<&str> = Book::open().unwrap().names().collect();
+    for (number, style) in styles.iter().enumerate() {
+        for (turn, metre) in Metre::ALL.into_iter().enumerate() {
+            let mut wire = sketch();
+            wire.style = (*style).to_owned();
+            wire.time_signature = metre;
+            wire.sections[0].energy = [Energy::Low, Energy::Medium, Energy::High][(number + turn) % 3];
+            let plan = planned(wire);
+            for index in 0..2 {
+                let played = notes(&plan, index);
+                let (start, end) =
+                    (plan.start_at(index, super::SPEC.rate), plan.start_at(index + 1, super::SPEC.rate));
+                for family in [Family::Kit, Family::Struck, Family::Held] {
+                    let any = played.iter().any(|(instrument, _)| instrument.family() == family);
+                    assert!(any, "{style} in {metre}: nothing from {family:?}");
+                }
+                for (instrument, note) in played {
+                    let onset = super::SPEC.rate.frames(note.at);
+                    assert!(
+                        (start..end).contains(&onset),
+                        "{style} in {metre}: {instrument:?} at {}",
+                        note.at
+                    );
+                    assert!(note.velocity > 0.0 && note.velocity <= 1.0 && note.seconds >= 0.0);
+                }
+            }
+        }
+        // The sound of one of them: rendering all would take long.
+        let mut wire = sketch();
+        wire.style = (*style).to_owned();
+        wire.time_signature = Metre::ALL[number % 7];
+        wire.sections[0].bars = 1.0;
+        let sound = rendered(&planned(wire), 0).sound;
+        assert!(sound.is_finite() && decibels(&sound) > -45.0, "{style}: {} dB", decibels(&sound));
+        assert!(sound.peak() < 1.0, "{style}: peak {}", sound.peak());
+    }
+}
+
+#[test]
+fn notes_stay_in_the_key() {
+    for (style, key) in
+        [("pop", "D minor"), ("jazz", "Bb"), ("classical", "F# minor"), ("ambient", "E dorian")]
+    {
+        let key: Key = key.parse().unwrap();
+        let plan = planned(CompositionPlan { style: style.to_owned(), key, ..sketch() });
+        let pitches: Vec<i32> = (0..2)
+            .flat_map(|index| notes(&plan, index))
+            .filter_map(|(_, note)| match note.tone {
+                Tone::Pitch(pitch) => Some(pitch),
+                Tone::Hit(_) => None,
+            })
+            .collect();
+        let inside = pitches.iter().filter(|&&pitch| key.contains(pitch)).count();
+        assert!(inside * 100 >= pitches.len() * 95, "{style} in {key}: {inside} of {}", pitches.len());
+        let range = (pitches.iter().min().unwrap(), pitches.iter().max().unwrap());
+        assert!(*range.0 >= 24 && *range.1 <= 100, "{style}: pitches {range:?}");
+    }
+}
+
+/// Drums on a straight grid: every onset lies within the style's looseness of a sixteenth, from the first bar to the last.
+#[test]
+fn the_grid_is_the_tempo() {
+    let mut wire = sketch();
+    wire.tempo_bpm = 93.7;
+    wire.style = "techno".to_owned();
+    wire.sections[0].bars = 64.0;
+    let plan = planned(wire);
+    let sixteenth = 60.0 / 93.7 / 4.0;
+    let mut late = 0.0;
+    let drums: Vec<Note> = notes(&plan, 0)
+        .into_iter()
+        .filter(|(who, _)| *who == Instrument::Drums)
+        .map(|(_, note)| note)
+        .collect();
+    for note in &drums {
+        let off = note.at - (note.at / sixteenth).round() * sixteenth;
+        assert!(off.abs() < 0.0015, "{} s off the grid at {}", off, note.at);
+        late += off;
+    }
+    assert!(drums.len() > 500 && (late / drums.len() as f64).abs() < 2e-4);
+}
+
+#[test]
+fn drums_play_only_when_they_are_asked_for() {
+    let mut wire = sketch();
+    wire.sections[1].orchestration.rhythm.clear();
+    let plan = planned(wire);
+    let hits =
+        |index| notes(&plan, index).iter().filter(|(_, note)| matches!(note.tone, Tone::Hit(_))).count();
+    assert!(hits(0) > 20);
+    assert_eq!(hits(1), 0);
+}
+
+#[test]
+fn the_motif_is_stated_and_returns() {
+    let plan = planned(sketch());
+    let motif = [0, 2, 3, 4, 2].map(|degree| plan.key.pitch(degree, 72).rem_euclid(12));
+    for index in 0..2 {
+        let mut melody: Vec<(f64, i32)> = notes(&plan, index)
+            .into_iter()
+            .filter(|(who, _)| *who == Instrument::Flute)
+            .filter_map(|(_, note)| match note.tone {
+                Tone::Pitch(pitch) => Some((note.at, pitch.rem_euclid(12))),
+                Tone::Hit(_) => None,
+            })
+            .collect();
+        melody.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let equal = |window: &[(f64, i32)]| {
+            window.iter().zip(&motif).filter(|(note, degree)| note.1 == **degree).count()
+        };
+        // Strong notes bend to the chord, so one of five may differ.
+        assert!(melody.windows(5).any(|window| equal(window) >= 4), "section {index}: {melody:?}");
+    }
+}
+
+#[test]
+fn the_end_is_the_tonic_and_dies_away() {
+    let plan = planned(sketch());
+    let last = notes(&plan, 1);
+    let at = last.iter().map(|(_, note)| note.at).fold(0.0, f64::max);
+    let tonic = plan.key.pitch_class();
+    let lowest = last
+        .iter()
+        .filter(|(_, note)| at - note.at < 0.05)
+        .filter_map(|(_, note)| match note.tone {
+            Tone::Pitch(pitch) => Some(pitch),
+            Tone::Hit(_) => None,
+        })
+        .min();
+    assert_eq!(lowest.map(|pitch| pitch.rem_euclid(12)), Some(tonic));
+    let sound = rendered(&plan, 1).sound;
+    let left = &sound.planes()[0];
+    assert!(rms(&left[left.len() - 480..]) < 1e-4, "the piece ends at {}", rms(&left[left.len() - 480..]));
+    assert_eq!(sound.frames(), spec(&plan, 1, false).frames);
+}
+
+#[test]
+fn the_shortest_pieces_are_music() {
+    for (bars, tempo) in [(0.4, 96.0), (0.25, 60.0), (1.0, 120.0), (0.5, 40.0)] {
+        let mut wire = CompositionPlan { tempo_bpm: tempo, ..sketch() };
+        wire.sections = vec![section("a", Role::Motif, bars)];
+        let plan = planned(wire);
+        let sound = rendered(&plan, 0).sound;
+        assert!(decibels(&sound) > -45.0, "{bars} bars: {} dB", decibels(&sound));
+        let names: Vec<Instrument> = notes(&plan, 0).iter().map(|(who, _)| *who).collect();
+        for who in [Instrument::Drums, Instrument::Bass, Instrument::Piano, Instrument::Flute] {
+            assert!(names.contains(&who), "{bars} bars: {who:?} is missing");
+        }
+    }
+}
+
+/// What is heard before the bar line of a section that fades in starts with the first frames.
+#[test]
+fn a_pickup_sounds_from_its_start() {
+    let kinds = [
+        band(&[], &[], &["piano"], &[], &[]),
+        band(&["drums"], &[], &[], &[], &[]),
+        band(&[], &["bass"], &[], &[], &[]),
+        band(&[], &[], &[], &["flute"], &[]),
+        band(&[], &[], &[], &[], &["rain"]),
+        band(&[], &[], &["pad", "strings"], &["lead"], &[]),
+    ];
+    for orchestration in kinds {
+        let mut wire = sketch();
+        wire.sections[1].transition = Transition { kind: TransitionKind::Crossfade, beats: 2.0 };
+        wire.sections[1].orchestration = orchestration.clone();
+        let sound = rendered(&planned(wire), 1);
+        assert_eq!(sound.lead_frames, 48_000);
+        for part in sound.sound.planes()[0][..48_000].chunks(12_000) {
+            assert!(rms(part) > 5e-4, "silence in the pickup of {orchestration:?}");
+        }
+    }
+}
+
+/// Rain through a join that goes on has no dip, no bump and no step in it.
+#[test]
+fn textures_run_through_joins() {
+    let mut wire = sketch();
+    for section in &mut wire.sections {
+        section.orchestration = band(&[], &[], &[], &[], &["rain"]);
+    }
+    let plan = planned(wire);
+    let (first, second) = (rendered(&plan, 0), rendered(&plan, 1));
+    let frames = spec(&plan, 0, false).frames;
+    let mut whole = Pcm::silence(first.sound.spec(), 2 * frames);
+    whole.add_at(0, &first.sound);
+    whole.add_at(frames, &second.sound);
+    let left = &whole.planes()[0];
+    let around = rms(&left[frames - 24_000..frames + 24_000]);
+    for (offset, piece) in left[frames - 4800..frames + 4800].chunks(960).enumerate() {
+        let ratio = rms(piece) / around;
+        assert!((0.4..2.5).contains(&ratio), "{ratio} in window {offset}");
+    }
+    let step = (left[frames] - left[frames - 1]).abs();
+    let usual = rms(&left[frames - 4800..frames].windows(2).map(|w| w[1] - w[0]).collect::<Vec<_>>());
+    assert!(step < 5.0 * usual, "a step of {step} at the join, {usual} elsewhere");
+}
+
+#[test]
+fn energy_is_heard() {
+    let level = |energy| {
+        let mut wire = sketch();
+        wire.sections[0].energy = energy;
+        let plan = planned(wire);
+        (decibels(&rendered(&plan, 0).sound), notes(&plan, 0).len())
+    };
+    let (low, high) = (level(Energy::Low), level(Energy::High));
+    assert!(high.0 > low.0 + 2.0, "{low:?} to {high:?}");
+    assert!(high.1 * 2 > low.1 * 3, "{low:?} to {high:?}");
+}
+
+#[test]
+fn it_stops_when_told_and_reports_on_the_way() {
+    struct Stops(AtomicUsize, usize);
+    impl Watch for Stops {
+        fn progress(&self, done: f64) -> ControlFlow<()> {
+            assert!((0.0..=1.0).contains(&done));
+            if self.0.fetch_add(1, Ordering::Relaxed) >= self.1 {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        }
+    }
+    let plan = planned(sketch());
+    for after in [0, 3] {
+        let result = Synth::new(2).render(&spec(&plan, 0, false), None, &Stops(AtomicUsize::new(0), after));
+        assert!(matches!(result, Err(EngineError::Cancelled)), "after {after}");
+    }
+    let patient = Stops(AtomicUsize::new(0), usize::MAX);
+    Synth::new(2).render(&spec(&plan, 0, false), None, &patient).unwrap();
+    assert!(patient.0.load(Ordering::Relaxed) > 4);
+}
+
+/// Loudness of each instrument at its usual work, by BS.1770: none hides, none shouts.
+#[test]
+fn levels_are_balanced() {
+    let loudness = |orchestration: Orchestration| {
+        let mut part = section("a", Role::Chorus, 4.0);
+        part.orchestration = orchestration;
+        let sound = rendered(&alone(part), 0).sound;
+        let mut meter = ebur128::EbuR128::new(2, 48_000, ebur128::Mode::I).unwrap();
+        let planes: Vec<&[f32]> = sound.planes().iter().map(Vec::as_slice).collect();
+        meter.add_frames_planar_f32(&planes).unwrap();
+        (meter.loudness_global().unwrap(), sound.peak())
+    };
+    let mut wrong = Vec::new();
+    for instrument in Instrument::ALL {
+        let name = [instrument.name()];
+        let jobs = match instrument.family() {
+            Family::Kit if matches!(instrument, Instrument::Brushes | Instrument::Percussion) => {
+                vec![(band(&name, &[], &[], &[], &[]), -30.5)]
+            }
+            Family::Kit => vec![(band(&name, &[], &[], &[], &[]), -26.5)],
+            Family::Texture => vec![(band(&[], &[], &[], &[], &name), -39.5)],
+            _ if instrument.group() == 2 => vec![(band(&[], &name, &[], &[], &[]), -29.5)],
+            _ => {
+                vec![(band(&[], &[], &name, &[], &[]), -29.5), (band(&[], &[], &[], &name, &[]), -26.5)]
+            }
+        };
+        for (number, (orchestration, target)) in jobs.into_iter().enumerate() {
+            let (lufs, peak) = loudness(orchestration);
+            if (lufs - target).abs() > 3.0 {
+                wrong.push(format!(
+                    "{} as {number}: {lufs:.1} LUFS, not {target}, peak {peak:.3}",
+                    instrument.name()
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

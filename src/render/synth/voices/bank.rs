@@ -1,0 +1,161 @@
+//! Many sines that die away, each at its own rate: strings, bars, bells and pipes.
+
+use super::{
+    Canvas,
+    signal::{RATE, decay, frames, pan},
+};
+
+const LANES: usize = 8;
+const BLOCK: usize = 64;
+/// Amplitude below which partials are dropped: -100 dB.
+const SILENT: f32 = 1e-5;
+
+/// One sine of a [`Bank`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Partial {
+    pub(super) hz: f32,
+    pub(super) amplitude: f32,
+    /// Time in which it falls by 60 dB.
+    pub(super) seconds: f32,
+    /// Place between left (-1) and right (1).
+    pub(super) place: f32,
+}
+
+/// How a bank is played.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Gesture {
+    /// Time until it is fully there.
+    pub(super) attack: f32,
+    /// Time after which it is damped.
+    pub(super) hold: f32,
+    /// Time in which the damper brings it down by 60 dB.
+    pub(super) release: f32,
+}
+
+/// Eight partials, turned together so that the compiler can use vector instructions.
+#[derive(Clone, Copy, Debug)]
+struct Octet {
+    x: [f32; LANES],
+    y: [f32; LANES],
+    cos: [f32; LANES],
+    sin: [f32; LANES],
+    left: [f32; LANES],
+    right: [f32; LANES],
+}
+
+/// Adds the partials to the canvas. Partials above 0.45 of the rate are left out.
+pub(super) fn ring(partials: &[Partial], gesture: Gesture, canvas: &mut Canvas<'_>) {
+    let mut audible: Vec<Partial> = partials
+        .iter()
+        .filter(|partial| partial.hz < 0.45 * RATE && partial.amplitude.abs() > SILENT)
+        .copied()
+        .collect();
+    // Those that die together stand together, so that whole octets fall silent early.
+    audible.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
+    let mut octets: Vec<Octet> = audible.chunks(LANES).map(octet).collect();
+    let attack = frames(gesture.attack).max(1);
+    let hold = frames(gesture.hold) / BLOCK * BLOCK;
+    let damping = decay(gesture.release);
+    let mut at = 0;
+    for (left, right) in canvas.left.chunks_mut(BLOCK).zip(canvas.right.chunks_mut(BLOCK)) {
+        if octets.is_empty() {
+            break;
+        }
+        if at == hold {
+            for octet in &mut octets {
+                octet.damp(damping);
+            }
+        }
+        let mut sums = [([0.0_f32; LANES], [0.0_f32; LANES]); BLOCK];
+        for octet in &mut octets {
+            octet.add(&mut sums[..left.len()]);
+        }
+        for (i, ((l, r), sum)) in left.iter_mut().zip(right.iter_mut()).zip(&sums).enumerate() {
+            let gain = if at + i < attack { (at + i) as f32 / attack as f32 } else { 1.0 };
+            *l += gain * sum.0.iter().sum::<f32>();
+            *r += gain * sum.1.iter().sum::<f32>();
+        }
+        octets.retain(Octet::sounds);
+        at += BLOCK;
+    }
+}
+
+fn octet(partials: &[Partial]) -> Octet {
+    let mut octet = Octet {
+        x: [0.0; LANES],
+        y: [0.0; LANES],
+        cos: [0.0; LANES],
+        sin: [0.0; LANES],
+        left: [0.0; LANES],
+        right: [0.0; LANES],
+    };
+    for (lane, partial) in partials.iter().enumerate() {
+        let angle = std::f64::consts::TAU * f64::from(partial.hz / RATE);
+        let fall = f64::from(decay(partial.seconds));
+        let (left, right) = pan(partial.place);
+        octet.x[lane] = partial.amplitude;
+        octet.cos[lane] = (fall * angle.cos()) as f32;
+        octet.sin[lane] = (fall * angle.sin()) as f32;
+        octet.left[lane] = left;
+        octet.right[lane] = right;
+    }
+    octet
+}
+
+impl Octet {
+    #[inline]
+    fn add(&mut self, sums: &mut [([f32; LANES], [f32; LANES])]) {
+        let mut turned = *self;
+        for (left, right) in sums {
+            for lane in 0..LANES {
+                let x = turned.x[lane] * turned.cos[lane] - turned.y[lane] * turned.sin[lane];
+                let y = turned.x[lane] * turned.sin[lane] + turned.y[lane] * turned.cos[lane];
+                turned.x[lane] = x;
+                turned.y[lane] = y;
+                left[lane] += y * turned.left[lane];
+                right[lane] += y * turned.right[lane];
+            }
+        }
+        *self = turned;
+    }
+
+    fn damp(&mut self, factor: f32) {
+        for lane in 0..LANES {
+            self.cos[lane] *= factor;
+            self.sin[lane] *= factor;
+        }
+    }
+
+    fn sounds(&self) -> bool {
+        (0..LANES).any(|lane| self.x[lane].abs() + self.y[lane].abs() > SILENT)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partial_keeps_its_pitch_and_dies_in_time() {
+        let (mut left, mut right) = (vec![0.0; 48_000], vec![0.0; 48_000]);
+        let partial = Partial { hz: 55.0, amplitude: 1.0, seconds: 1.0, place: 0.0 };
+        let gesture = Gesture { attack: 0.0, hold: 2.0, release: 0.1 };
+        ring(&[partial], gesture, &mut Canvas { left: &mut left, right: &mut right });
+        let ups = left.windows(2).filter(|pair| pair[0] <= 0.0 && pair[1] > 0.0).count();
+        assert!((54..=56).contains(&ups), "{ups} periods in a second of 55 Hz");
+        let end = left[47_000..].iter().fold(0.0_f32, |peak, sample| peak.max(sample.abs()));
+        assert!((0.0007..0.0014).contains(&end), "{end} after a second");
+        assert!((left[30_000] - right[30_000]).abs() < 1e-6);
+    }
+
+    #[test]
+    fn the_damper_stops_it() {
+        let (mut left, mut right) = (vec![0.0; 24_000], vec![0.0; 24_000]);
+        let partial = Partial { hz: 440.0, amplitude: 1.0, seconds: 9.0, place: -1.0 };
+        let gesture = Gesture { attack: 0.001, hold: 0.1, release: 0.1 };
+        ring(&[partial], gesture, &mut Canvas { left: &mut left, right: &mut right });
+        assert!(left[3000..4000].iter().any(|sample| sample.abs() > 0.5));
+        assert!(left[14_000..].iter().all(|sample| sample.abs() < 1e-4));
+        assert!(right.iter().all(|sample| sample.abs() < 1e-3));
+    }
+}

@@ -1,0 +1,95 @@
+//! The synthesiser: one note at a time into sound, added to where it belongs. Nothing in here knows of bars or chords.
+
+mod bank;
+mod held;
+mod kit;
+mod signal;
+mod struck;
+mod texture;
+
+pub(super) use signal::{RATE, pan};
+pub(super) use texture::Texture;
+
+use super::{
+    instrument::Instrument,
+    score::{Note, Tone},
+};
+use crate::audio::Random;
+
+/// Two channels to add to, from the onset of a note to the end of the rendering.
+#[derive(Debug)]
+pub(super) struct Canvas<'a> {
+    pub(super) left: &'a mut [f32],
+    pub(super) right: &'a mut [f32],
+}
+
+/// How a note is to sound.
+#[derive(Clone, Copy, Debug)]
+struct Cue {
+    hz: f32,
+    /// How long it is held.
+    seconds: f32,
+    /// 0 to 1.
+    velocity: f32,
+    /// 1 is neutral; scales cutoffs.
+    brightness: f32,
+}
+
+impl Cue {
+    /// The MIDI pitch.
+    fn pitch(&self) -> f32 {
+        69.0 + 12.0 * (self.hz / 440.0).log2()
+    }
+}
+
+/// Frequency of a MIDI pitch, A4 at 440 Hz.
+pub(super) fn hertz(pitch: i32) -> f32 {
+    440.0 * ((pitch - 69) as f32 / 12.0).exp2()
+}
+
+/// Adds one note to the canvas. `tuning` is what tuned drums are tuned to, in hertz.
+pub(super) fn play(
+    instrument: Instrument,
+    note: &Note,
+    tuning: f32,
+    brightness: f32,
+    random: &mut Random,
+    canvas: &mut Canvas<'_>,
+) {
+    let (hz, drum) = match note.tone {
+        Tone::Pitch(pitch) => (hertz(pitch), None),
+        Tone::Hit(drum) => (tuning, Some(drum)),
+    };
+    let cue = Cue { hz, seconds: note.seconds as f32, velocity: note.velocity, brightness };
+    if let Some(drum) = drum {
+        kit::play(instrument, drum, &cue, random, canvas);
+        return;
+    }
+    match instrument {
+        Instrument::Piano => struck::piano(&cue, random, canvas),
+        Instrument::ElectricPiano => struck::electric_piano(&cue, canvas),
+        Instrument::Organ => held::organ(&cue, canvas),
+        Instrument::Strings => held::strings(&cue, random, canvas),
+        Instrument::Pad => held::pad(&cue, random, canvas),
+        Instrument::Choir => held::choir(&cue, random, canvas),
+        Instrument::Brass => held::brass(&cue, random, canvas),
+        Instrument::Lead => held::lead(&cue, random, canvas),
+        Instrument::SynthBass => held::synth_bass(&cue, random, canvas),
+        Instrument::Flute => held::flute(&cue, random, canvas),
+        Instrument::Guitar => struck::guitar(&cue, random, canvas),
+        Instrument::Harp => struck::harp(&cue, random, canvas),
+        Instrument::Bass => struck::bass(&cue, random, canvas),
+        Instrument::UprightBass => struck::upright_bass(&cue, random, canvas),
+        Instrument::Bells => struck::bells(&cue, random, canvas),
+        Instrument::Marimba => struck::marimba(&cue, random, canvas),
+        // Kits have no pitched notes, textures no notes: the composer writes none.
+        Instrument::Drums
+        | Instrument::Brushes
+        | Instrument::ElectronicDrums
+        | Instrument::Percussion
+        | Instrument::Rain
+        | Instrument::Wind
+        | Instrument::Sea
+        | Instrument::Vinyl => {}
+    }
+}
