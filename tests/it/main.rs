@@ -2,5 +2,3 @@
 
 mod http;
 mod layers;
-mod program;
-mod schemas;
