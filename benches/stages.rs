@@ -5,6 +5,7 @@ use std::{error::Error, hint::black_box};
 use criterion::{BatchSize, Criterion, Throughput};
 use timbre::{
     audio::{Decibels, Lufs, Pcm, Random, SampleRate, Spec},
+    cancel::Never,
     master::{Target, master},
     mix,
     plan::{Plan, plan},
@@ -40,7 +41,11 @@ fn master_a_minute(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("master");
     group.throughput(Throughput::Elements(frames as u64));
     group.bench_function("60 s stereo", |bencher| {
-        bencher.iter_batched(|| mix.clone(), |mix| black_box(master(mix, &target)), BatchSize::PerIteration);
+        bencher.iter_batched(
+            || mix.clone(),
+            |mix| black_box(master(mix, &target, &Never)),
+            BatchSize::PerIteration,
+        );
     });
     group.finish();
 }
@@ -60,7 +65,7 @@ fn join_sections(criterion: &mut Criterion) -> Result<(), Box<dyn Error>> {
         let output = Spec::stereo(plan.rate());
         bencher.iter_batched(
             || sections(&plan, SampleRate(32_000)),
-            |sections| black_box(mix::join(&plan, sections, output)),
+            |sections| black_box(mix::join(&plan, sections, output, &Never)),
             BatchSize::PerIteration,
         );
     });

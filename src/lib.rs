@@ -8,10 +8,11 @@
 //!              in bars    per part   timeline true peak   + manifest
 //! ```
 //!
-//! `audio`, `music` and `wire` are vocabulary and need no feature; `wire` alone is enough to talk to a server. Feature
+//! `audio`, `cancel`, `music` and `wire` are vocabulary and need no feature; `wire` alone is enough to talk to a server. Feature
 //! `pipeline` adds everything up to `job`, feature `service` (the default) HTTP, settings and the program.
 
 pub mod audio;
+pub mod cancel;
 pub mod music;
 pub mod wire;
 #[cfg(feature = "pipeline")]

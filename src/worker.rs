@@ -31,7 +31,7 @@ use crate::{
 
 /// How long an idle worker sleeps at most before it looks for jobs by itself.
 const IDLE: Duration = Duration::from_secs(1);
-/// How often a running section is reported, and with that how soon a cancel is heard.
+/// How often a running job is reported, and with that how soon a cancel is heard.
 const REPORT_EVERY: Duration = Duration::from_millis(100);
 /// How long a job may take to stop once it was told to.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
@@ -211,11 +211,21 @@ impl Worker {
 struct Line<'a> {
     worker: &'a Worker,
     claim: &'a Claim,
-    /// When a section was last reported.
+    /// When anything was last reported.
     reported: Mutex<Option<Instant>>,
 }
 
 impl Line<'_> {
+    /// Whether a report is due, now or for the time that has passed.
+    fn due(&self, now: bool) -> bool {
+        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = now || reported.is_none_or(|last| last.elapsed() >= REPORT_EVERY);
+        if due {
+            *reported = Some(Instant::now());
+        }
+        due
+    }
+
     fn report(&self, report: Report) -> ControlFlow<()> {
         if self.worker.stop.load(Ordering::Relaxed) {
             return ControlFlow::Break(());
@@ -238,6 +248,10 @@ impl Progress for Line<'_> {
         self.report(Report::Stage(state))
     }
 
+    fn go_on(&self) -> ControlFlow<()> {
+        if self.due(false) { self.report(Report::Alive) } else { ControlFlow::Continue(()) }
+    }
+
     fn planned(&self, plan: &Plan) {
         let sections = plan
             .sections
@@ -254,15 +268,11 @@ impl Progress for Line<'_> {
     }
 
     fn rendered(&self, section: usize, done: f64) -> ControlFlow<()> {
-        let due = {
-            let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
-            let due = done >= 1.0 || reported.is_none_or(|last| last.elapsed() >= REPORT_EVERY);
-            if due {
-                *reported = Some(Instant::now());
-            }
-            due
-        };
-        if due { self.report(Report::Rendered { section, done }) } else { ControlFlow::Continue(()) }
+        if self.due(done >= 1.0) {
+            self.report(Report::Rendered { section, done })
+        } else {
+            ControlFlow::Continue(())
+        }
     }
 }
 

@@ -1,19 +1,21 @@
 //! A piece at paths that somebody chose.
 
 use std::{
-    fs,
-    io::{self, BufWriter, Write},
+    fs, io,
     path::{Path, PathBuf},
 };
 
 use super::{
     ArtifactError, Finished, flac, manifest, picture,
-    staging::{Staging, directory_of, temporary_file},
+    staging::{Draft, Staging, directory_of, temporary_file},
     stems,
     tags::Tags,
     wav,
 };
-use crate::wire::{BitDepth, Manifest, OutputFormat, StemFile};
+use crate::{
+    cancel::Cancel,
+    wire::{BitDepth, Manifest, OutputFormat, StemFile},
+};
 
 /// The paths of a piece's files.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,9 +80,9 @@ impl Files {
         check_directory(path).map(|_| ())
     }
 
-    pub(super) fn save(&self, finished: &Finished) -> Result<Manifest, ArtifactError> {
+    pub(super) fn save(&self, finished: &Finished, cancel: &dyn Cancel) -> Result<Manifest, ArtifactError> {
         self.check()?;
-        let mut staging = Staging::new(self.overwrite);
+        let mut staging = Staging::new(self.overwrite, cancel);
         let audio = staging.write(&self.audio, |out| write_audio(out, finished))?;
         let mut written_stems = Vec::new();
         if let Some(directory) = &self.stems {
@@ -119,10 +121,7 @@ fn check_directory(path: &Path) -> Result<PathBuf, ArtifactError> {
 }
 
 /// Encodes the mastered samples in the form that was asked for.
-pub(super) fn write_audio<W: Write + io::Seek>(
-    out: &mut BufWriter<W>,
-    finished: &Finished,
-) -> io::Result<()> {
+pub(super) fn write_audio(out: &mut Draft<'_>, finished: &Finished) -> io::Result<()> {
     let tags = Tags::of_piece(finished);
     let sound = &finished.mastered.sound;
     match (finished.format(), finished.bit_depth()) {
@@ -139,7 +138,7 @@ pub(super) fn write_audio<W: Write + io::Seek>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::artifact::sample;
+    use crate::{artifact::sample, cancel::Never};
 
     fn files(root: &Path) -> Files {
         Files {
@@ -155,7 +154,7 @@ mod tests {
     fn everything_is_written_and_the_manifest_describes_it() {
         let root = tempfile::tempdir().unwrap();
         let files = files(root.path());
-        let manifest = files.save(&sample::piece_with_stems()).unwrap();
+        let manifest = files.save(&sample::piece_with_stems(), &Never).unwrap();
         let read: Manifest = serde_json::from_slice(&fs::read(&files.manifest).unwrap()).unwrap();
         assert_eq!(read, manifest);
         assert_eq!((manifest.file.as_str(), manifest.audio.frames), ("piece.wav", 4_001));
@@ -172,9 +171,9 @@ mod tests {
     fn the_same_piece_gives_the_same_bytes() {
         let root = tempfile::tempdir().unwrap();
         let mut files = files(root.path());
-        let first = files.save(&sample::piece_with_stems()).unwrap();
+        let first = files.save(&sample::piece_with_stems(), &Never).unwrap();
         files.overwrite = true;
-        assert_eq!(files.save(&sample::piece_with_stems()).unwrap(), first);
+        assert_eq!(files.save(&sample::piece_with_stems(), &Never).unwrap(), first);
     }
 
     #[test]
@@ -206,7 +205,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let mut piece = sample::piece_with_stems();
         piece.mastered.sound.planes_mut().for_each(|plane| plane[7] = 2.0);
-        assert!(files(root.path()).save(&piece).is_err());
+        assert!(files(root.path()).save(&piece, &Never).is_err());
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
     }
 }

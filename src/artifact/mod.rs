@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use crate::{
     audio::Pcm,
+    cancel::{Cancel, Cancelled},
     master::Mastered,
     plan::Plan,
     render::Stem,
@@ -85,6 +86,9 @@ pub enum Destination {
 /// Why a piece cannot be written, or not where it should go.
 #[derive(Debug, Error)]
 pub enum ArtifactError {
+    /// It was told to stop. Not a fault.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
     /// Something is at the path already, and overwriting was not allowed.
     #[error("{} exists already: choose another path, or allow it to be overwritten", .0.display())]
     Exists(PathBuf),
@@ -134,6 +138,7 @@ impl ArtifactError {
     fn io(path: impl Into<PathBuf>, source: io::Error) -> Self {
         let path = path.into();
         match source.kind() {
+            _ if Cancelled::is_in(&source) => Self::Cancelled(Cancelled),
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { path, source },
             _ => Self::Write { path, source },
         }
@@ -144,10 +149,14 @@ impl ArtifactError {
 ///
 /// # Errors
 /// When a path cannot be used, the disk is full or fails, or the samples do not fit the format (a WAV file ends at 4 GiB).
-pub fn save(finished: &Finished, destination: &Destination) -> Result<Manifest, ArtifactError> {
+pub fn save(
+    finished: &Finished,
+    destination: &Destination,
+    cancel: &dyn Cancel,
+) -> Result<Manifest, ArtifactError> {
     match destination {
-        Destination::Files(files) => files.save(finished),
-        Destination::Shelf { shelf, job_id } => shelf.save(finished, job_id),
+        Destination::Files(files) => files.save(finished, cancel),
+        Destination::Shelf { shelf, job_id } => shelf.save(finished, job_id, cancel),
     }
 }
 

@@ -11,7 +11,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, BufWriter},
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -23,10 +23,13 @@ use super::{
     ArtifactError, Finished,
     files::write_audio,
     manifest, picture,
-    staging::{Written, fill, sync_directory},
+    staging::{Draft, Written, fill, sync_directory},
     stems,
 };
-use crate::wire::{Manifest, OutputFormat};
+use crate::{
+    cancel::Cancel,
+    wire::{Manifest, OutputFormat},
+};
 
 const INCOMING: &str = "incoming";
 const MANIFEST: &str = "manifest.json";
@@ -99,21 +102,26 @@ impl Shelf {
         }
     }
 
-    pub(super) fn save(&self, finished: &Finished, job_id: &str) -> Result<Manifest, ArtifactError> {
+    pub(super) fn save(
+        &self,
+        finished: &Finished,
+        job_id: &str,
+        cancel: &dyn Cancel,
+    ) -> Result<Manifest, ArtifactError> {
         let directory = self.directory(job_id)?;
         let draft = self.incoming()?;
         let audio_name = audio_name(finished.format());
-        let audio = create(&draft.path().join(&audio_name), |out| write_audio(out, finished))?;
+        let audio = create(&draft.path().join(&audio_name), cancel, |out| write_audio(out, finished))?;
         let mut stems = Vec::new();
         if !finished.stems.is_empty() {
-            create(&draft.path().join(STEMS), |out| {
-                stems = stems::write_archive(out, finished, draft.path())?;
+            create(&draft.path().join(STEMS), cancel, |out| {
+                stems = stems::write_archive(out, finished, draft.path(), cancel)?;
                 Ok(())
             })?;
         }
         let manifest = manifest::describe(finished, &audio_name, audio, stems);
-        create(&draft.path().join(MANIFEST), |out| manifest::write(out, &manifest))?;
-        create(&draft.path().join(PICTURE), |out| picture::write(out, finished))?;
+        create(&draft.path().join(MANIFEST), cancel, |out| manifest::write(out, &manifest))?;
+        create(&draft.path().join(PICTURE), cancel, |out| picture::write(out, finished))?;
         sync_directory(draft.path()).map_err(|error| ArtifactError::io(draft.path(), error))?;
         // A job that was run again, after a crash between this rename and its record, replaces its piece.
         self.remove(job_id)?;
@@ -148,10 +156,11 @@ fn audio_name(format: OutputFormat) -> String {
 /// Writes a new file and forces it to disk.
 fn create(
     path: &Path,
-    content: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>,
+    cancel: &dyn Cancel,
+    content: impl FnOnce(&mut Draft<'_>) -> io::Result<()>,
 ) -> Result<Written, ArtifactError> {
     let file = File::options().read(true).write(true).create_new(true).open(path);
-    file.and_then(|mut file| fill(&mut file, content)).map_err(|error| ArtifactError::io(path, error))
+    file.and_then(|mut file| fill(&mut file, cancel, content)).map_err(|error| ArtifactError::io(path, error))
 }
 
 #[cfg(test)]
@@ -159,7 +168,7 @@ mod tests {
     use std::io::Read;
 
     use super::*;
-    use crate::artifact::sample;
+    use crate::{artifact::sample, cancel::Never};
 
     const JOB: &str = "0198c1f2-7d3a-7c4e-9b1a-3f6f0a2d5e77";
 
@@ -177,14 +186,14 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let shelf = Shelf::open(root.path().join("deep/shelf")).unwrap();
         assert_eq!(shelf.find(JOB), None);
-        let manifest = shelf.save(&sample::piece_with_stems(), JOB).unwrap();
+        let manifest = shelf.save(&sample::piece_with_stems(), JOB, &Never).unwrap();
         let found = shelf.find(&JOB.to_uppercase()).unwrap();
         assert_eq!(manifest.audio.bytes, fs::metadata(&found.audio).unwrap().len());
         assert_eq!(
             names(&root.path().join("deep/shelf").join(JOB)),
             ["audio.wav", "manifest.json", "picture.png", "stems.zip"]
         );
-        shelf.save(&sample::piece_with_stems(), JOB).unwrap();
+        shelf.save(&sample::piece_with_stems(), JOB, &Never).unwrap();
         assert_eq!(shelf.find(JOB).unwrap(), found);
         assert!(shelf.remove(JOB).unwrap() && !shelf.remove(JOB).unwrap());
         assert_eq!(shelf.find(JOB), None);
@@ -196,7 +205,7 @@ mod tests {
     fn the_archive_holds_the_stems_and_is_always_the_same() {
         let root = tempfile::tempdir().unwrap();
         let shelf = Shelf::open(root.path()).unwrap();
-        let manifest = shelf.save(&sample::piece_with_stems(), JOB).unwrap();
+        let manifest = shelf.save(&sample::piece_with_stems(), JOB, &Never).unwrap();
         let path = shelf.find(JOB).unwrap().stems.unwrap();
         let first = fs::read(&path).unwrap();
         let mut archive = zip::ZipArchive::new(io::Cursor::new(&first)).unwrap();
@@ -206,7 +215,7 @@ mod tests {
             archive.by_name(&stem.file).unwrap().read_to_end(&mut bytes).unwrap();
             assert_eq!(hound::WavReader::new(bytes.as_slice()).unwrap().duration(), 4_001);
         }
-        shelf.save(&sample::piece_with_stems(), JOB).unwrap();
+        shelf.save(&sample::piece_with_stems(), JOB, &Never).unwrap();
         assert!(first == fs::read(&path).unwrap());
     }
 
@@ -230,10 +239,10 @@ mod tests {
     fn a_failing_save_leaves_nothing_and_keeps_the_old_piece() {
         let root = tempfile::tempdir().unwrap();
         let shelf = Shelf::open(root.path()).unwrap();
-        shelf.save(&sample::piece_with_stems(), JOB).unwrap();
+        shelf.save(&sample::piece_with_stems(), JOB, &Never).unwrap();
         let mut broken = sample::piece_with_stems();
         broken.mastered.sound.planes_mut().for_each(|plane| plane[7] = 2.0);
-        assert!(shelf.save(&broken, JOB).is_err());
+        assert!(shelf.save(&broken, JOB, &Never).is_err());
         assert!(shelf.find(JOB).is_some());
         assert!(names(&root.path().join("incoming")).is_empty());
     }
@@ -256,7 +265,7 @@ mod tests {
             assert_eq!(shelf.find(id), None, "{id:?}");
             assert!(matches!(shelf.remove(id), Err(ArtifactError::JobId(_))), "{id:?}");
             assert!(
-                matches!(shelf.save(&sample::piece_with_stems(), id), Err(ArtifactError::JobId(_))),
+                matches!(shelf.save(&sample::piece_with_stems(), id, &Never), Err(ArtifactError::JobId(_))),
                 "{id:?}"
             );
         }

@@ -15,6 +15,10 @@ use sha2::{Digest, Sha256};
 use tempfile::{Builder, NamedTempFile, TempPath};
 
 use super::ArtifactError;
+use crate::cancel::Cancel;
+
+/// Bytes that are written or read at a time.
+const BUFFER: usize = 1 << 16;
 
 /// What is known of a file once it is on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,17 +29,17 @@ pub(super) struct Written {
 }
 
 /// Files on their way. Dropped before [`Staging::commit`], it leaves nothing behind.
-#[derive(Debug)]
-pub(super) struct Staging {
+pub(super) struct Staging<'a> {
+    cancel: &'a dyn Cancel,
     overwrite: bool,
     staged: Vec<(NamedTempFile, PathBuf)>,
     // After the files in it, so that it is empty when it is dropped.
     new_directories: Vec<NewDirectory>,
 }
 
-impl Staging {
-    pub(super) fn new(overwrite: bool) -> Self {
-        Self { overwrite, staged: Vec::new(), new_directories: Vec::new() }
+impl<'a> Staging<'a> {
+    pub(super) fn new(overwrite: bool, cancel: &'a dyn Cancel) -> Self {
+        Self { cancel, overwrite, staged: Vec::new(), new_directories: Vec::new() }
     }
 
     /// Makes a directory for some of the files, unless it is there. Its parent must be.
@@ -52,12 +56,12 @@ impl Staging {
     pub(super) fn write(
         &mut self,
         target: &Path,
-        content: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>,
+        content: impl FnOnce(&mut Draft<'_>) -> io::Result<()>,
     ) -> Result<Written, ArtifactError> {
         let mut temporary =
             temporary_file(directory_of(target)).map_err(|error| ArtifactError::io(target, error))?;
-        let written =
-            fill(temporary.as_file_mut(), content).map_err(|error| ArtifactError::io(target, error))?;
+        let written = fill(temporary.as_file_mut(), self.cancel, content)
+            .map_err(|error| ArtifactError::io(target, error))?;
         self.staged.push((temporary, target.to_owned()));
         Ok(written)
     }
@@ -180,21 +184,49 @@ fn set_aside(target: &Path) -> Result<Option<TempPath>, ArtifactError> {
     }
 }
 
+/// A file being written: fails with [`Cancelled`](crate::cancel::Cancelled) once it was cancelled.
+pub(super) type Draft<'a> = BufWriter<Cancellable<'a>>;
+
+/// A file that asks whether to go on each time it is written to.
+pub(super) struct Cancellable<'a> {
+    file: &'a mut File,
+    cancel: &'a dyn Cancel,
+}
+
+impl Write for Cancellable<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.cancel.check()?;
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Seek for Cancellable<'_> {
+    fn seek(&mut self, position: io::SeekFrom) -> io::Result<u64> {
+        self.file.seek(position)
+    }
+}
+
 /// Writes `content` to an empty file, forces it to disk and reads it back for its digest.
 pub(super) fn fill(
     file: &mut File,
-    content: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>,
+    cancel: &dyn Cancel,
+    content: impl FnOnce(&mut Draft<'_>) -> io::Result<()>,
 ) -> io::Result<Written> {
-    let mut buffered = BufWriter::with_capacity(1 << 16, &mut *file);
+    let mut buffered = BufWriter::with_capacity(BUFFER, Cancellable { file: &mut *file, cancel });
     content(&mut buffered)?;
     buffered.flush()?;
     drop(buffered);
     file.sync_all()?;
     file.rewind()?;
     let mut digest = Sha256::new();
-    let mut piece = vec![0; 1 << 16];
+    let mut piece = vec![0; BUFFER];
     let mut bytes = 0;
     loop {
+        cancel.check()?;
         let read = file.read(&mut piece)?;
         if read == 0 {
             break;
@@ -202,7 +234,7 @@ pub(super) fn fill(
         digest.update(&piece[..read]);
         bytes += read as u64;
     }
-    let sha256 = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
+    let sha256 = base16ct::lower::encode_string(&digest.finalize());
     Ok(Written { bytes, sha256 })
 }
 
@@ -218,7 +250,13 @@ pub(super) fn directory_of(path: &Path) -> &Path {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        ops::ControlFlow,
+        sync::atomic::{AtomicUsize, Ordering},
+    };
+
     use super::*;
+    use crate::cancel::{Cancelled, Never};
 
     fn names(directory: &Path) -> Vec<String> {
         let mut names: Vec<String> = fs::read_dir(directory)
@@ -229,14 +267,14 @@ mod tests {
         names
     }
 
-    fn text(content: &'static str) -> impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()> {
+    fn text(content: &'static str) -> impl FnOnce(&mut Draft<'_>) -> io::Result<()> {
         move |out| out.write_all(content.as_bytes())
     }
 
     #[test]
     fn nothing_shows_before_the_commit_and_everything_after() {
         let root = tempfile::tempdir().unwrap();
-        let mut staging = Staging::new(false);
+        let mut staging = Staging::new(false, &Never);
         let written = staging.write(&root.path().join("a"), text("abc")).unwrap();
         assert_eq!(written.bytes, 3);
         // FIPS 180-2, appendix B.1.
@@ -254,7 +292,7 @@ mod tests {
     #[test]
     fn a_failing_writer_leaves_nothing() {
         let root = tempfile::tempdir().unwrap();
-        let mut staging = Staging::new(false);
+        let mut staging = Staging::new(false, &Never);
         staging.directory(&root.path().join("d")).unwrap();
         staging.write(&root.path().join("d/a"), text("a")).unwrap();
         let full = staging.write(&root.path().join("b"), |out| {
@@ -266,12 +304,38 @@ mod tests {
         assert!(names(root.path()).is_empty());
     }
 
+    /// Goes on until it was asked this many times.
+    struct After(AtomicUsize);
+
+    impl Cancel for After {
+        fn go_on(&self) -> ControlFlow<()> {
+            match self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)) {
+                Ok(_) => ControlFlow::Continue(()),
+                Err(_) => ControlFlow::Break(()),
+            }
+        }
+    }
+
+    #[test]
+    fn cancelling_stops_a_writer_half_way_and_leaves_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        for questions in [0, 3, 12, 18] {
+            let cancel = After(AtomicUsize::new(questions));
+            let mut staging = Staging::new(false, &cancel);
+            let stopped = staging
+                .write(&root.path().join("a"), |out| (0..10).try_for_each(|_| out.write_all(&[7; BUFFER])));
+            assert!(matches!(stopped, Err(ArtifactError::Cancelled(Cancelled))), "{questions} {stopped:?}");
+            drop(staging);
+            assert!(names(root.path()).is_empty());
+        }
+    }
+
     #[test]
     fn a_failing_rename_undoes_the_earlier_ones_and_keeps_old_files() {
         let root = tempfile::tempdir().unwrap();
         let at = |name: &str| root.path().join(name);
         fs::write(at("old"), "before").unwrap();
-        let mut staging = Staging::new(true);
+        let mut staging = Staging::new(true, &Never);
         staging.directory(&at("d")).unwrap();
         for name in ["old", "new", "d/x", "blocked"] {
             staging.write(&at(name), text("after")).unwrap();
@@ -287,7 +351,7 @@ mod tests {
     fn a_file_that_appears_meanwhile_is_not_overwritten() {
         let root = tempfile::tempdir().unwrap();
         let at = |name: &str| root.path().join(name);
-        let mut staging = Staging::new(false);
+        let mut staging = Staging::new(false, &Never);
         staging.write(&at("first"), text("mine")).unwrap();
         staging.write(&at("second"), text("mine")).unwrap();
         fs::write(at("second"), "theirs").unwrap();
@@ -300,7 +364,7 @@ mod tests {
     fn replacing_leaves_one_file() {
         let root = tempfile::tempdir().unwrap();
         fs::write(root.path().join("a"), "before").unwrap();
-        let mut staging = Staging::new(true);
+        let mut staging = Staging::new(true, &Never);
         staging.write(&root.path().join("a"), text("after")).unwrap();
         staging.commit().unwrap();
         assert_eq!(names(root.path()), ["a"]);

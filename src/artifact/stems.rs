@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     audio::Pcm,
+    cancel::Cancel,
     wire::{BitDepth, StemFile},
 };
 
@@ -64,12 +65,13 @@ pub(super) fn write_archive<W: Write + Seek>(
     out: W,
     finished: &Finished,
     scratch: &std::path::Path,
+    cancel: &dyn Cancel,
 ) -> io::Result<Vec<StemFile>> {
     let mut archive = ZipWriter::new(out);
     let mut files = Vec::new();
     for part in parts(finished) {
         let mut wav = tempfile::tempfile_in(scratch)?;
-        let Written { bytes, sha256 } = fill(&mut wav, |out| part.write(out, finished))?;
+        let Written { bytes, sha256 } = fill(&mut wav, cancel, |out| part.write(out, finished))?;
         let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Stored)
             .last_modified_time(DateTime::DEFAULT)

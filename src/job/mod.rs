@@ -112,6 +112,8 @@ pub struct Job {
 /// What a worker reports of a running job.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Report {
+    /// Nothing new: the worker asks whether to go on.
+    Alive,
     /// A stage begins, or goes on.
     Stage(JobState),
     /// The plan is known.
@@ -204,7 +206,8 @@ impl Job {
     /// When the report is of an illegal move; the job is then unchanged.
     pub(crate) fn take(&mut self, report: Report, now: Timestamp) -> Result<bool, IllegalMove> {
         match report {
-            // A claim has already put the job into planning; any stage may be named again to ask whether to go on.
+            Report::Alive => return Ok(false),
+            // A claim has already put the job into planning.
             Report::Stage(to) if self.state == to => return Ok(false),
             Report::Stage(to) => self.go(to, now)?,
             Report::Planned { sections, warnings } => {

@@ -9,6 +9,7 @@ use super::JobId;
 use crate::{
     artifact::{self, ArtifactError, Destination, Finished, Shelf},
     audio::Spec,
+    cancel::Cancel,
     master::{self, MasterError, Target},
     mix::{self, MixError},
     plan::{self, Plan, PlanError},
@@ -26,6 +27,7 @@ use crate::{
 /// Why there is no piece; then nothing is left behind.
 pub fn piece(order: &Order<'_>, progress: &dyn Progress) -> Result<Manifest, RunError> {
     let Order { request, chosen, destination, created_at } = order;
+    let cancel = Heard(progress);
     let output = Spec { rate: request.output.rate, channels: request.output.channels };
 
     enter(JobState::Planning, progress)?;
@@ -37,13 +39,11 @@ pub fn piece(order: &Order<'_>, progress: &dyn Progress) -> Result<Manifest, Run
     let sections = render::sections(&*chosen.engine, &plan, request, &hear)?;
 
     enter(JobState::Mixing, progress)?;
-    let mix = mix::join(&plan, sections, output)?;
+    let mix = mix::join(&plan, sections, output, &cancel)?;
     let unmastered = request.output.stems.then(|| mix.sound.clone());
 
     enter(JobState::Mastering, progress)?;
-    let mastered = master::master(mix.sound, &target(request))?;
-
-    enter(JobState::Mastering, progress)?;
+    let mastered = master::master(mix.sound, &target(request), &cancel)?;
     let limits = chosen.engine.limits();
     let finished = Finished {
         request: request.to_wire(),
@@ -58,7 +58,7 @@ pub fn piece(order: &Order<'_>, progress: &dyn Progress) -> Result<Manifest, Run
         licence: limits.licence,
         created_at: *created_at,
     };
-    Ok(artifact::save(&finished, destination)?)
+    Ok(artifact::save(&finished, destination, &cancel)?)
 }
 
 /// One piece to be made.
@@ -78,6 +78,15 @@ fn enter(stage: JobState, progress: &dyn Progress) -> Result<(), RunError> {
     match progress.stage(stage) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(()) => Err(RunError::Cancelled),
+    }
+}
+
+/// The cancel button of a job, for the stages that report nothing.
+struct Heard<'a>(&'a dyn Progress);
+
+impl Cancel for Heard<'_> {
+    fn go_on(&self) -> ControlFlow<()> {
+        self.0.go_on()
     }
 }
 
@@ -124,6 +133,9 @@ pub trait Progress: Send + Sync {
     /// A stage begins: planning, rendering, mixing, mastering, in this order. To break is to cancel.
     fn stage(&self, state: JobState) -> ControlFlow<()>;
 
+    /// Asked many times a second during mixing and mastering. To break is to cancel.
+    fn go_on(&self) -> ControlFlow<()>;
+
     /// The plan is made.
     fn planned(&self, plan: &Plan);
 
@@ -148,13 +160,13 @@ pub enum RunError {
     Render(#[source] EngineError),
     /// The sections could not be joined.
     #[error("mixing failed")]
-    Mix(#[from] MixError),
+    Mix(#[source] MixError),
     /// The mix could not be mastered.
     #[error("mastering failed")]
-    Master(#[from] MasterError),
+    Master(#[source] MasterError),
     /// The artifact could not be written.
     #[error("the artifact could not be written")]
-    Artifact(#[from] ArtifactError),
+    Artifact(#[source] ArtifactError),
 }
 
 impl From<EngineError> for RunError {
@@ -162,6 +174,33 @@ impl From<EngineError> for RunError {
         match error {
             EngineError::Cancelled => Self::Cancelled,
             error => Self::Render(error),
+        }
+    }
+}
+
+impl From<MixError> for RunError {
+    fn from(error: MixError) -> Self {
+        match error {
+            MixError::Cancelled(_) => Self::Cancelled,
+            error => Self::Mix(error),
+        }
+    }
+}
+
+impl From<MasterError> for RunError {
+    fn from(error: MasterError) -> Self {
+        match error {
+            MasterError::Cancelled(_) => Self::Cancelled,
+            error => Self::Master(error),
+        }
+    }
+}
+
+impl From<ArtifactError> for RunError {
+    fn from(error: ArtifactError) -> Self {
+        match error {
+            ArtifactError::Cancelled(_) => Self::Cancelled,
+            error => Self::Artifact(error),
         }
     }
 }
@@ -182,6 +221,7 @@ impl RunError {
             Self::Render(_) => "engine_failed",
             Self::Mix(_) => "mix_failed",
             Self::Master(_) => "master_failed",
+            Self::Artifact(ArtifactError::Full { .. }) => "disk_full",
             Self::Artifact(_) => "artifact_not_written",
         }
     }
@@ -198,6 +238,9 @@ impl RunError {
             }
             Self::Mix(_) | Self::Master(_) => {
                 "the rendered sound could not be made into a piece; the server's log says why".to_owned()
+            }
+            Self::Artifact(ArtifactError::Full { .. }) => {
+                "the server's disk is full; free some space and send the request again".to_owned()
             }
             Self::Artifact(_) => {
                 "the artifact could not be written; look at the server's disk and log".to_owned()

@@ -11,6 +11,7 @@ use ebur128::Mode;
 use super::{Mastered, Target, master, meter};
 use crate::{
     audio::{Decibels, Lufs, Pcm, SampleRate, Spec},
+    cancel::Never,
     wire::BitDepth,
 };
 
@@ -137,7 +138,7 @@ fn close(case: &str, found: f64, expected: f64, below: f64, above: f64) {
 /// Every reading of the momentary or short-term loudness, with its time in seconds.
 fn readings(sound: &Pcm, mode: Mode, per_second: usize) -> Vec<(f64, f64)> {
     let mut readings = Vec::new();
-    meter::run(sound, mode, per_second, |meter, frames| {
+    meter::run(sound, mode, per_second, &Never, |meter, frames| {
         let loudness =
             if mode == Mode::S { meter.loudness_shortterm()? } else { meter.loudness_momentary()? };
         readings.push((RATE.seconds(frames), loudness));
@@ -154,7 +155,7 @@ fn highest(readings: &[(f64, f64)]) -> f64 {
 #[test]
 fn tech_3341_integrated() {
     for (case, sound, expected) in integrated_cases() {
-        close(case, meter::measure(&sound).unwrap().integrated.unwrap(), expected, 0.1, 0.1);
+        close(case, meter::measure(&sound, &Never).unwrap().integrated.unwrap(), expected, 0.1, 0.1);
     }
 }
 
@@ -173,7 +174,7 @@ fn tech_3341_constant_short_term_and_momentary() {
 fn tech_3341_highest_short_term_and_momentary() {
     for i in 0..20 {
         let case_10 = window_of_tone(f64::from(i) * 0.15, 3.0);
-        close("10", meter::measure(&case_10).unwrap().max_short_term.unwrap(), -23.0, 0.1, 0.1);
+        close("10", meter::measure(&case_10, &Never).unwrap().max_short_term.unwrap(), -23.0, 0.1, 0.1);
         let case_13 = window_of_tone(f64::from(i) * 0.02, 0.4);
         close("13", highest(&readings(&case_13, Mode::M, 100)), -23.0, 0.1, 0.1);
     }
@@ -194,7 +195,7 @@ fn tech_3341_rising_short_term_and_momentary() {
 #[test]
 fn tech_3341_true_peak() {
     for (case, sound, expected) in crest_cases().into_iter().chain(transient_cases()) {
-        close(case, meter::measure(&sound).unwrap().true_peak.unwrap(), expected, 0.4, 0.2);
+        close(case, meter::measure(&sound, &Never).unwrap().true_peak.unwrap(), expected, 0.4, 0.2);
     }
 }
 
@@ -208,14 +209,20 @@ fn tech_3342_loudness_range() {
     ];
     for (case, levels, expected) in cases {
         let stretches: Vec<_> = levels.iter().map(|&level| (level, 20.0)).collect();
-        close(case, meter::measure(&stereo(tone(&stretches))).unwrap().range.unwrap(), expected, 1.0, 1.0);
+        close(
+            case,
+            meter::measure(&stereo(tone(&stretches)), &Never).unwrap().range.unwrap(),
+            expected,
+            1.0,
+            1.0,
+        );
     }
 }
 
 fn mastered(sound: Pcm, loudness: f64) -> Mastered {
     let target =
         Target { loudness: Lufs(loudness), true_peak: Decibels(-1.0), bit_depth: BitDepth::Int24, seed: 1 };
-    master(sound, &target).unwrap()
+    master(sound, &target, &Never).unwrap()
 }
 
 #[test]

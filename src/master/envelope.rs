@@ -2,12 +2,17 @@
 
 use std::f64::consts::PI;
 
-use crate::audio::Pcm;
+use crate::{
+    audio::Pcm,
+    cancel::{Cancel, Cancelled},
+};
 
 /// Values per frame, as in ITU-R BS.1770-5 Annex 2, at every rate.
 const OVERSAMPLING: usize = 4;
 /// Frames that each value in between is made from; the standard's example uses 12.
 const TAPS: usize = 24;
+/// Frames between two questions whether to go on.
+const CHECK_EVERY: usize = 1 << 16;
 
 /// For every frame the largest absolute value that any channel has from the frame before to the frame after it.
 #[derive(Debug)]
@@ -18,7 +23,7 @@ pub(super) struct Envelope {
 
 impl Envelope {
     /// Measures it, with four times oversampling by a polyphase windowed-sinc filter.
-    pub(super) fn of(sound: &Pcm) -> Self {
+    pub(super) fn of(sound: &Pcm, cancel: &dyn Cancel) -> Result<Self, Cancelled> {
         let phases: [[f32; TAPS]; OVERSAMPLING - 1] = std::array::from_fn(|phase| interpolator(phase + 1));
         let mut peaks = vec![0.0; sound.frames()];
         for plane in sound.planes() {
@@ -27,14 +32,18 @@ impl Envelope {
             padded.resize(plane.len() + TAPS, 0.0);
             let mut before = 0.0;
             // The window of frame n reaches from n - TAPS / 2 + 1 to n + TAPS / 2.
-            for ((peak, &sample), window) in peaks.iter_mut().zip(plane).zip(padded[1..].windows(TAPS)) {
+            let windows = padded[1..].windows(TAPS);
+            for (frame, ((peak, &sample), window)) in peaks.iter_mut().zip(plane).zip(windows).enumerate() {
+                if frame % CHECK_EVERY == 0 {
+                    cancel.check()?;
+                }
                 let after = phases.iter().map(|phase| dot(phase, window).abs()).fold(0.0, f32::max);
                 *peak = sample.abs().max(before).max(after).max(*peak);
                 before = after;
             }
         }
         let highest = peaks.iter().copied().fold(0.0, f32::max);
-        Self { peaks, highest }
+        Ok(Self { peaks, highest })
     }
 
     /// One value per frame.
@@ -74,14 +83,17 @@ fn dot(weights: &[f32; TAPS], window: &[f32]) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audio::{SampleRate, Spec};
+    use crate::{
+        audio::{SampleRate, Spec},
+        cancel::Never,
+    };
 
     /// A sine at a quarter of the rate, sampled 45 degrees off its crest, has samples 3 dB under its true peak.
     #[test]
     fn sees_between_the_samples() {
         let sine: Vec<f32> = (0..480).map(|n| ((f64::from(n) + 0.5) * PI / 2.0).sin() as f32).collect();
         let sound = Pcm::new(Spec { rate: SampleRate(48_000), channels: 1 }, vec![sine]).unwrap();
-        let envelope = Envelope::of(&sound);
+        let envelope = Envelope::of(&sound, &Never).unwrap();
         let middle = &envelope.peaks()[100..380];
         assert!(middle.iter().all(|peak| (peak - 1.0).abs() < 0.005), "{middle:?}");
     }
@@ -90,8 +102,8 @@ mod tests {
     fn a_single_sample_is_its_own_peak() {
         let mut plane = vec![0.0; 64];
         plane[20] = -0.5;
-        let envelope =
-            Envelope::of(&Pcm::new(Spec { rate: SampleRate(48_000), channels: 1 }, vec![plane]).unwrap());
+        let click = Pcm::new(Spec { rate: SampleRate(48_000), channels: 1 }, vec![plane]).unwrap();
+        let envelope = Envelope::of(&click, &Never).unwrap();
         assert!((envelope.highest() - 0.5).abs() < 1e-6);
         assert!((envelope.peaks()[20] - 0.5).abs() < 1e-6);
         assert!(envelope.peaks()[50] < 1e-6);

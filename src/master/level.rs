@@ -3,7 +3,10 @@
 use std::fmt;
 
 use super::{MasterError, Target, dither, envelope::Envelope, limiter, meter};
-use crate::audio::{Decibels, Pcm};
+use crate::{
+    audio::{Decibels, Pcm},
+    cancel::{Cancel, Cancelled},
+};
 
 /// Most that the limiter may take away anywhere. More of it is heard as pumping, and the piece stays under its target instead.
 const MOST_LIMITED_DB: f64 = 18.0;
@@ -53,14 +56,14 @@ pub(super) enum Shortfall {
 /// Applies gain, limiter, dither and rounding to a filtered piece.
 ///
 /// A piece without loudness (silent, too short, too quiet) keeps its level, but its true peak comes down to the ceiling.
-pub(super) fn reach(prepared: Pcm, target: &Target) -> Result<Levelled, MasterError> {
-    let envelope = Envelope::of(&prepared);
+pub(super) fn reach(prepared: Pcm, target: &Target, cancel: &dyn Cancel) -> Result<Levelled, MasterError> {
+    let envelope = Envelope::of(&prepared, cancel)?;
     if envelope.highest() <= 0.0 {
         return Ok(Levelled { sound: prepared, gain_db: 0.0, limited_db: 0.0, held_back: false });
     }
     let headroom = target.true_peak.0 - Decibels::from_amplitude(envelope.highest()).0;
     let most = headroom + MOST_LIMITED_DB;
-    let source = meter::loudness(&prepared)?;
+    let source = meter::loudness(&prepared, cancel)?;
     let mut drive = Drive {
         gain_db: source.map_or(headroom.min(0.0), |loudness| (target.loudness.0 - loudness).min(most)),
         ceiling_db: target.true_peak.0,
@@ -69,8 +72,8 @@ pub(super) fn reach(prepared: Pcm, target: &Target) -> Result<Levelled, MasterEr
     let mut round = 0;
     loop {
         round += 1;
-        let (sound, limited_db) = drive.render(&prepared, &envelope, target);
-        let loudness = meter::loudness(&sound)?;
+        let (sound, limited_db) = drive.render(&prepared, &envelope, target, cancel)?;
+        let loudness = meter::loudness(&sound, cancel)?;
         let miss = source.and(loudness).map_or(0.0, |loudness| target.loudness.0 - loudness);
         let effect = match (before, loudness) {
             (Some((gain, was)), Some(is)) if (drive.gain_db - gain).abs() > 0.01 => {
@@ -82,7 +85,7 @@ pub(super) fn reach(prepared: Pcm, target: &Target) -> Result<Levelled, MasterEr
         let held_back = miss > CLOSE_LU && (drive.gain_db >= most || effect < LEAST_EFFECT);
         let settled = miss.abs() <= CLOSE_LU || held_back;
         // The peak costs more to measure than the loudness, and only counts at the end of the search.
-        let peak = if settled || round > FREE_ROUNDS { meter::true_peak(&sound)? } else { None };
+        let peak = if settled || round > FREE_ROUNDS { meter::true_peak(&sound, cancel)? } else { None };
         let over = peak.map_or(0.0, |peak| peak - target.true_peak.0);
         if (over <= OVER_DB && settled) || round >= ROUNDS {
             return Ok(Levelled { sound, gain_db: drive.gain_db, limited_db, held_back });
@@ -107,10 +110,16 @@ struct Drive {
 
 impl Drive {
     /// The final samples at these settings, and the most that the limiter took, in dB.
-    fn render(&self, prepared: &Pcm, envelope: &Envelope, target: &Target) -> (Pcm, f64) {
+    fn render(
+        &self,
+        prepared: &Pcm,
+        envelope: &Envelope,
+        target: &Target,
+        cancel: &dyn Cancel,
+    ) -> Result<(Pcm, f64), Cancelled> {
         let gain = Decibels(self.gain_db).amplitude();
         let ceiling = Decibels(self.ceiling_db).amplitude();
-        let reduction = limiter::reduction(envelope, gain, ceiling, prepared.rate());
+        let reduction = limiter::reduction(envelope, gain, ceiling, prepared.rate(), cancel)?;
         let mut sound = prepared.clone();
         for plane in sound.planes_mut() {
             match &reduction {
@@ -123,8 +132,9 @@ impl Drive {
             }
         }
         let lowest = reduction.map_or(1.0, |curve| curve.into_iter().fold(1.0, f32::min));
+        cancel.check()?;
         dither::quantise(&mut sound, target.bit_depth, target.seed);
-        (sound, -Decibels::from_amplitude(f64::from(lowest)).0)
+        Ok((sound, -Decibels::from_amplitude(f64::from(lowest)).0))
     }
 }
 

@@ -14,7 +14,10 @@
 use std::collections::VecDeque;
 
 use super::envelope::Envelope;
-use crate::audio::SampleRate;
+use crate::{
+    audio::SampleRate,
+    cancel::{Cancel, Cancelled},
+};
 
 /// Time in which the gain comes down before a peak.
 const LOOK_AHEAD_SECONDS: f64 = 0.005;
@@ -28,20 +31,31 @@ const SUSTAIN_SECONDS: f64 = 0.300;
 
 /// A gain for each frame, to be applied after `gain`, that keeps the true peak at or under `ceiling` (both linear). `None` when
 /// nothing is too high.
-pub(super) fn reduction(envelope: &Envelope, gain: f64, ceiling: f64, rate: SampleRate) -> Option<Vec<f32>> {
+pub(super) fn reduction(
+    envelope: &Envelope,
+    gain: f64,
+    ceiling: f64,
+    rate: SampleRate,
+    cancel: &dyn Cancel,
+) -> Result<Option<Vec<f32>>, Cancelled> {
     if envelope.highest() * gain <= ceiling {
-        return None;
+        return Ok(None);
     }
+    cancel.check()?;
     let limit = ceiling / gain;
     let need: Vec<f32> =
         envelope.peaks().iter().map(|&peak| (limit / f64::from(peak)).min(1.0) as f32).collect();
     // Two averages of half the reach each; together they are a smooth kernel of full reach.
+    cancel.check()?;
     let half = (rate.frames(LOOK_AHEAD_SECONDS / 4.0)).max(1);
     let mut curve = lowest(&need, 2 * half + rate.frames(HOLD_SECONDS), 2 * half);
     drop(need);
+    cancel.check()?;
     release(&mut curve, rate);
+    cancel.check()?;
     curve = average(&curve, half);
-    Some(average(&curve, half))
+    cancel.check()?;
+    Ok(Some(average(&curve, half)))
 }
 
 /// The lowest value from `before` frames before to `after` frames after each frame.
@@ -99,7 +113,10 @@ mod tests {
     use std::f64::consts::PI;
 
     use super::*;
-    use crate::audio::{Pcm, Random, Spec};
+    use crate::{
+        audio::{Pcm, Random, Spec},
+        cancel::Never,
+    };
 
     const RATE: SampleRate = SampleRate(48_000);
 
@@ -107,12 +124,16 @@ mod tests {
         Pcm::new(Spec { rate: RATE, channels: 1 }, vec![samples.map(|s| s as f32).collect()]).unwrap()
     }
 
+    fn envelope_of(sound: Pcm) -> Envelope {
+        Envelope::of(&sound, &Never).unwrap()
+    }
+
     #[test]
     fn never_lets_a_peak_through() {
         let mut random = Random::new(5);
         let noise = mono((0..48_000).map(|n| random.between(-1.0, 1.0) * f64::from(n % 4801) / 2400.0));
-        let envelope = Envelope::of(&noise);
-        let curve = reduction(&envelope, 1.5, 0.7, RATE).unwrap();
+        let envelope = Envelope::of(&noise, &Never).unwrap();
+        let curve = reduction(&envelope, 1.5, 0.7, RATE, &Never).unwrap().unwrap();
         for (gain, peak) in curve.iter().zip(envelope.peaks()) {
             assert!(gain * peak * 1.5 <= 0.7 * 1.000_01, "{gain} at {peak}");
         }
@@ -120,8 +141,8 @@ mod tests {
 
     #[test]
     fn leaves_what_is_low_enough_alone() {
-        let envelope = Envelope::of(&mono((0..4800).map(|n| (f64::from(n) * 0.1).sin() * 0.5)));
-        assert_eq!(reduction(&envelope, 1.0, 0.9, RATE), None);
+        let envelope = envelope_of(mono((0..4800).map(|n| (f64::from(n) * 0.1).sin() * 0.5)));
+        assert_eq!(reduction(&envelope, 1.0, 0.9, RATE, &Never), Ok(None));
     }
 
     /// A steady bass note 6 dB over the ceiling must come out as a sine: harmonics under -60 dB (0.1 %).
@@ -129,7 +150,8 @@ mod tests {
     fn does_not_distort_low_notes() {
         for hz in [40.0, 60.0, 110.0] {
             let sine = |n: i32| (2.0 * PI * hz * f64::from(n) / 48_000.0).sin();
-            let curve = reduction(&Envelope::of(&mono((0..96_000).map(sine))), 2.0, 1.0, RATE).unwrap();
+            let envelope = envelope_of(mono((0..96_000).map(sine)));
+            let curve = reduction(&envelope, 2.0, 1.0, RATE, &Never).unwrap().unwrap();
             // The second half, a whole number of periods: what is left after taking the fundamental away.
             let out: Vec<f64> =
                 (48_000..96_000).map(|n| 2.0 * sine(n) * f64::from(curve[n as usize])).collect();
@@ -144,7 +166,8 @@ mod tests {
     fn comes_down_before_and_returns_after() {
         let mut samples = vec![0.1; 48_000];
         samples[24_000] = 2.0;
-        let curve = reduction(&Envelope::of(&mono(samples.into_iter())), 1.0, 1.0, RATE).unwrap();
+        let envelope = envelope_of(mono(samples.into_iter()));
+        let curve = reduction(&envelope, 1.0, 1.0, RATE, &Never).unwrap().unwrap();
         assert!((curve[24_000 - 300] - 1.0).abs() < 1e-6, "more than the look-ahead before");
         assert!(curve[24_000] <= 0.5);
         assert!(curve[24_000 + 48 * 400] > 0.97, "long after");

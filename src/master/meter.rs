@@ -5,7 +5,7 @@
 use ebur128::{EbuR128, Mode};
 
 use super::MasterError;
-use crate::audio::Pcm;
+use crate::{audio::Pcm, cancel::Cancel};
 
 /// Times a second that the short-term loudness is read; Tech 3341 asks for at least 10.
 const READINGS_PER_SECOND: usize = 10;
@@ -26,10 +26,10 @@ pub(super) struct Measured {
 }
 
 /// Everything.
-pub(super) fn measure(sound: &Pcm) -> Result<Measured, MasterError> {
+pub(super) fn measure(sound: &Pcm, cancel: &dyn Cancel) -> Result<Measured, MasterError> {
     let mut max_short_term = f64::NEG_INFINITY;
     let mode = Mode::I | Mode::LRA | Mode::TRUE_PEAK;
-    let meter = run(sound, mode, READINGS_PER_SECOND, |meter, frames| {
+    let meter = run(sound, mode, READINGS_PER_SECOND, cancel, |meter, frames| {
         if frames as f64 >= SHORT_TERM_SECONDS * sound.rate().hz() {
             max_short_term = max_short_term.max(meter.loudness_shortterm()?);
         }
@@ -47,14 +47,14 @@ pub(super) fn measure(sound: &Pcm) -> Result<Measured, MasterError> {
 }
 
 /// Largest true peak alone, dBTP.
-pub(super) fn true_peak(sound: &Pcm) -> Result<Option<f64>, MasterError> {
-    let meter = run(sound, Mode::TRUE_PEAK, READINGS_PER_SECOND, |_, _| Ok(()))?;
+pub(super) fn true_peak(sound: &Pcm, cancel: &dyn Cancel) -> Result<Option<f64>, MasterError> {
+    let meter = run(sound, Mode::TRUE_PEAK, READINGS_PER_SECOND, cancel, |_, _| Ok(()))?;
     highest_true_peak(&meter).map_err(|source| fault(sound, source))
 }
 
 /// Integrated loudness alone, which costs least.
-pub(super) fn loudness(sound: &Pcm) -> Result<Option<f64>, MasterError> {
-    let meter = run(sound, Mode::I, READINGS_PER_SECOND, |_, _| Ok(()))?;
+pub(super) fn loudness(sound: &Pcm, cancel: &dyn Cancel) -> Result<Option<f64>, MasterError> {
+    let meter = run(sound, Mode::I, READINGS_PER_SECOND, cancel, |_, _| Ok(()))?;
     Ok(finite(meter.loudness_global().map_err(|source| fault(sound, source))?))
 }
 
@@ -63,6 +63,7 @@ pub(super) fn run(
     sound: &Pcm,
     mode: Mode,
     readings_per_second: usize,
+    cancel: &dyn Cancel,
     mut read: impl FnMut(&EbuR128, usize) -> Result<(), ebur128::Error>,
 ) -> Result<EbuR128, MasterError> {
     let fault = |source| fault(sound, source);
@@ -70,6 +71,7 @@ pub(super) fn run(
     let mut meter = EbuR128::new(channels, sound.rate().0, mode).map_err(fault)?;
     let step = (sound.rate().0 as usize / readings_per_second).max(1);
     for start in (0..sound.frames()).step_by(step) {
+        cancel.check()?;
         let end = (start + step).min(sound.frames());
         let planes: Vec<&[f32]> = sound.planes().iter().map(|plane| &plane[start..end]).collect();
         meter.add_frames_planar_f32(&planes).map_err(fault)?;

@@ -18,6 +18,7 @@ use thiserror::Error;
 
 use crate::{
     audio::{Decibels, Lufs, Pcm},
+    cancel::{Cancel, Cancelled},
     wire::{BitDepth, LoudnessReport},
 };
 
@@ -54,6 +55,9 @@ pub struct Mastered {
 /// Why a mix cannot be mastered.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum MasterError {
+    /// It was told to stop. Not a fault.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
     /// There is not one frame.
     #[error("the mix is empty: there is nothing to master")]
     Empty,
@@ -98,16 +102,16 @@ pub enum MasterError {
 ///
 /// # Errors
 /// When the mix is empty or has samples that are no numbers, the target is not finite, or the meter cannot measure such sound.
-pub fn master(mix: Pcm, target: &Target) -> Result<Mastered, MasterError> {
+pub fn master(mix: Pcm, target: &Target, cancel: &dyn Cancel) -> Result<Mastered, MasterError> {
     check(&mix, target)?;
     let mut sound = mix;
-    subsonic::remove(&mut sound);
+    subsonic::remove(&mut sound, cancel)?;
     fade::ends(&mut sound);
     if sound.peak() < SILENT_PEAK {
         sound = Pcm::silence(sound.spec(), sound.frames());
     }
-    let levelled = level::reach(sound, target)?;
-    let loudness = report(&levelled, target)?;
+    let levelled = level::reach(sound, target, cancel)?;
+    let loudness = report(&levelled, target, cancel)?;
     Ok(Mastered { sound: levelled.sound, loudness })
 }
 
@@ -129,8 +133,12 @@ fn check(mix: &Pcm, target: &Target) -> Result<(), MasterError> {
     Ok(())
 }
 
-fn report(levelled: &level::Levelled, target: &Target) -> Result<LoudnessReport, MasterError> {
-    let measured = meter::measure(&levelled.sound)?;
+fn report(
+    levelled: &level::Levelled,
+    target: &Target,
+    cancel: &dyn Cancel,
+) -> Result<LoudnessReport, MasterError> {
+    let measured = meter::measure(&levelled.sound, cancel)?;
     let miss = measured.integrated.map(|integrated| target.loudness.0 - integrated);
     let on_target = miss.is_some_and(|miss| miss.abs() <= ON_TARGET_LU);
     let shortfall = level::Shortfall::of(levelled, miss);

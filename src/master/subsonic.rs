@@ -2,7 +2,10 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
-use crate::audio::Pcm;
+use crate::{
+    audio::Pcm,
+    cancel::{Cancel, Cancelled},
+};
 
 /// -3 dB here; the lowest piano string (27.5 Hz) loses 0.3 dB, a bass guitar's (41 Hz) nothing.
 const CORNER_HZ: f64 = 20.0;
@@ -10,9 +13,10 @@ const CORNER_HZ: f64 = 20.0;
 /// Removes the mean of every channel, then filters with a 4th-order Butterworth high-pass.
 ///
 /// The mean goes first because a filter that starts on a constant offset would answer with a thump.
-pub(super) fn remove(sound: &mut Pcm) {
+pub(super) fn remove(sound: &mut Pcm, cancel: &dyn Cancel) -> Result<(), Cancelled> {
     let rate = sound.rate().hz();
     for plane in sound.planes_mut() {
+        cancel.check()?;
         let mean = plane.iter().map(|&sample| f64::from(sample)).sum::<f64>() / plane.len().max(1) as f64;
         let mut stages = butterworth().map(|q| HighPass::new(rate, q));
         for sample in plane {
@@ -20,6 +24,7 @@ pub(super) fn remove(sound: &mut Pcm) {
             *sample = stages.iter_mut().fold(centred, |input, stage| stage.next(input)) as f32;
         }
     }
+    Ok(())
 }
 
 /// Quality factors of the two stages: 1 / (2 cos(pi / 8)) and 1 / (2 cos(3 pi / 8)).
@@ -61,14 +66,17 @@ impl HighPass {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audio::{SampleRate, Spec};
+    use crate::{
+        audio::{SampleRate, Spec},
+        cancel::Never,
+    };
 
     fn gain_db(hz: f64, rate: u32) -> f64 {
         let rate = SampleRate(rate);
         let sine: Vec<f32> =
             (0..rate.frames(4.0)).map(|n| (2.0 * PI * hz * rate.seconds(n)).sin() as f32).collect();
         let mut sound = Pcm::new(Spec { rate, channels: 1 }, vec![sine]).unwrap();
-        remove(&mut sound);
+        remove(&mut sound, &Never).unwrap();
         let tail = &sound.planes()[0][rate.frames(2.0)..];
         let power = tail.iter().map(|&s| f64::from(s).powi(2)).sum::<f64>() / tail.len() as f64;
         10.0 * (2.0 * power).log10()
@@ -90,7 +98,7 @@ mod tests {
     fn an_offset_leaves_nothing() {
         let mut sound =
             Pcm::new(Spec::stereo(SampleRate(48_000)), vec![vec![0.5; 999], vec![-0.3; 999]]).unwrap();
-        remove(&mut sound);
+        remove(&mut sound, &Never).unwrap();
         assert!(sound.peak() < 1e-7, "{}", sound.peak());
     }
 }

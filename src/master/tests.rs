@@ -3,7 +3,10 @@ use std::f64::consts::PI;
 use proptest::prelude::*;
 
 use super::*;
-use crate::audio::{Random, SampleRate, Spec};
+use crate::{
+    audio::{Random, SampleRate, Spec},
+    cancel::Never,
+};
 
 const RATE: SampleRate = SampleRate(48_000);
 
@@ -65,7 +68,7 @@ fn music_reaches_its_loudness_in_every_format_and_rate() {
             let target = target(loudness, -1.0, formats[index % 3]);
             let mix = music(SampleRate(rate), 4.0, 0.3);
             let frames = mix.frames();
-            let mastered = master(mix, &target).unwrap();
+            let mastered = master(mix, &target, &Never).unwrap();
             assert_sound(&mastered, frames, &target);
             let report = &mastered.loudness;
             assert!(report.on_target && report.note.is_none(), "{rate} Hz: {report:?}");
@@ -77,7 +80,7 @@ fn music_reaches_its_loudness_in_every_format_and_rate() {
 #[test]
 fn loud_targets_are_limited_and_reported() {
     let target = target(-11.0, -1.0, BitDepth::Int24);
-    let report = master(music(RATE, 6.0, 1.0), &target).unwrap().loudness;
+    let report = master(music(RATE, 6.0, 1.0), &target, &Never).unwrap().loudness;
     assert!(report.limited_db > 2.0, "{report:?}");
     assert!((report.integrated_lufs.unwrap() + 11.0).abs() <= 0.2, "{report:?}");
     assert!(report.true_peak_dbtp.unwrap() <= -0.9);
@@ -89,7 +92,7 @@ fn a_target_out_of_reach_is_said_to_be() {
     // One sample in silence every half second has no loudness to speak of under a ceiling of -12 dBTP.
     let clicks = (0..96_000).map(|n| if n % 24_000 == 12_000 { 0.5 } else { 0.0 }).collect();
     let target = target(-5.0, -12.0, BitDepth::Int24);
-    let mastered = master(mono(RATE, clicks), &target).unwrap();
+    let mastered = master(mono(RATE, clicks), &target, &Never).unwrap();
     assert_sound(&mastered, 96_000, &target);
     assert!(!mastered.loudness.on_target);
     assert!(mastered.loudness.limited_db <= 18.5, "{:?}", mastered.loudness);
@@ -100,7 +103,7 @@ fn a_target_out_of_reach_is_said_to_be() {
 fn silence_and_direct_current_become_digital_silence() {
     for value in [0.0, 0.3, -5.0] {
         let mix = Pcm::new(Spec::stereo(RATE), vec![vec![value; 48_000]; 2]).unwrap();
-        let mastered = master(mix, &target(-14.0, -1.0, BitDepth::Int16)).unwrap();
+        let mastered = master(mix, &target(-14.0, -1.0, BitDepth::Int16), &Never).unwrap();
         assert!(mastered.sound.planes().iter().flatten().all(|sample| *sample == 0.0));
         let report = mastered.loudness;
         assert_eq!((report.integrated_lufs, report.true_peak_dbtp, report.range_lu), (None, None, None));
@@ -110,7 +113,7 @@ fn silence_and_direct_current_become_digital_silence() {
 
 #[test]
 fn clipping_input_comes_out_clean() {
-    let mastered = master(music(RATE, 4.0, 20.0), &default_target()).unwrap();
+    let mastered = master(music(RATE, 4.0, 20.0), &default_target(), &Never).unwrap();
     assert_sound(&mastered, 192_000, &default_target());
     assert!(mastered.loudness.on_target, "{:?}", mastered.loudness);
     assert!(mastered.loudness.gain_db < -10.0);
@@ -120,7 +123,7 @@ fn clipping_input_comes_out_clean() {
 fn short_clips_keep_their_level_under_the_ceiling() {
     for (frames, level) in [(1, 0.5), (1, 10.0), (2, 0.5), (480, 0.25), (4800, 0.25), (4800, 10.0)] {
         let tone = (0..frames).map(|n| (level * (f64::from(n) * 0.13 + 1.0).sin()) as f32).collect();
-        let mastered = master(mono(RATE, tone), &default_target()).unwrap();
+        let mastered = master(mono(RATE, tone), &default_target(), &Never).unwrap();
         assert_sound(&mastered, frames as usize, &default_target());
         let report = mastered.loudness;
         assert_eq!(report.integrated_lufs, None);
@@ -131,16 +134,16 @@ fn short_clips_keep_their_level_under_the_ceiling() {
 
 #[test]
 fn unusable_input_is_refused() {
-    assert_eq!(master(mono(RATE, Vec::new()), &default_target()), Err(MasterError::Empty));
+    assert_eq!(master(mono(RATE, Vec::new()), &default_target(), &Never), Err(MasterError::Empty));
     for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX] {
         let mut samples = vec![0.1; 100];
         samples[7] = value;
-        let refused = master(mono(RATE, samples), &default_target());
+        let refused = master(mono(RATE, samples), &default_target(), &Never);
         assert!(matches!(refused, Err(MasterError::Unusable { channel: 0, frame: 7, .. })), "{refused:?}");
     }
-    let refused = master(mono(RATE, vec![0.1; 9]), &target(f64::NAN, -1.0, BitDepth::Int24));
+    let refused = master(mono(RATE, vec![0.1; 9]), &target(f64::NAN, -1.0, BitDepth::Int24), &Never);
     assert!(matches!(refused, Err(MasterError::Target { .. })));
-    let refused = master(mono(SampleRate(1), vec![0.1; 9]), &default_target());
+    let refused = master(mono(SampleRate(1), vec![0.1; 9]), &default_target(), &Never);
     assert!(matches!(refused, Err(MasterError::Meter { rate: 1, .. })));
 }
 
@@ -148,7 +151,7 @@ fn unusable_input_is_refused() {
 fn the_same_input_gives_the_same_bytes() {
     let run = |seed| {
         let target = Target { seed, ..target(-14.0, -1.0, BitDepth::Int16) };
-        master(music(RATE, 1.0, 0.5), &target).unwrap().sound
+        master(music(RATE, 1.0, 0.5), &target, &Never).unwrap().sound
     };
     assert_eq!(run(1), run(1));
     assert_ne!(run(1), run(2), "another seed, other dither");
@@ -161,7 +164,7 @@ fn a_drum_hit_on_the_first_frame_survives() {
         .map(|n| (0.5 * (-f64::from(n) / 2000.0).exp() * (f64::from(n) * 0.3).cos()) as f32)
         .collect();
     let mix = mono(RATE, hit);
-    let mastered = master(mix.clone(), &target(-30.0, -1.0, BitDepth::Float32)).unwrap();
+    let mastered = master(mix.clone(), &target(-30.0, -1.0, BitDepth::Float32), &Never).unwrap();
     let gain = Decibels(mastered.loudness.gain_db).amplitude();
     let (before, after) = (&mix.planes()[0], &mastered.sound.planes()[0]);
     for n in 60..400 {
@@ -191,7 +194,7 @@ proptest! {
         let planes = (0..channels).map(|_| (0..frames).map(|_| sample()).collect()).collect();
         let mix = Pcm::new(Spec { rate: SampleRate(rate), channels }, planes).unwrap();
         let target = target(loudness, ceiling, depth);
-        let mastered = master(mix, &target).unwrap();
+        let mastered = master(mix, &target, &Never).unwrap();
         assert_sound(&mastered, frames, &target);
         let report = mastered.loudness;
         prop_assert_eq!(report.on_target, report.note.is_none());

@@ -16,6 +16,7 @@ use thiserror::Error;
 use self::{slot::Slot, timeline::Timeline};
 use crate::{
     audio::{Pcm, PcmError, SampleRate, Spec},
+    cancel::{Cancel, Cancelled},
     plan::Plan,
     render::{Rendered, Stem},
 };
@@ -32,6 +33,9 @@ pub struct Mix {
 /// Why sections cannot be joined. All but [`MixError::Rate`] and [`MixError::Channels`] are faults of the engine.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum MixError {
+    /// It was told to stop. Not a fault.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
     /// Not one rendered section per planned one.
     #[error("{rendered} sections were rendered, the plan has {planned}")]
     Count {
@@ -142,7 +146,12 @@ pub enum MixError {
 ///
 /// # Errors
 /// When the sections do not fit the plan, have samples that are no numbers, or `output` cannot be reached from them.
-pub fn join(plan: &Plan, sections: Vec<Rendered>, output: Spec) -> Result<Mix, MixError> {
+pub fn join(
+    plan: &Plan,
+    sections: Vec<Rendered>,
+    output: Spec,
+    cancel: &dyn Cancel,
+) -> Result<Mix, MixError> {
     if output.rate != plan.rate() {
         return Err(MixError::Rate { plan: plan.rate(), output: output.rate });
     }
@@ -152,7 +161,7 @@ pub fn join(plan: &Plan, sections: Vec<Rendered>, output: Spec) -> Result<Mix, M
         _ => return Err(MixError::Count { planned, rendered: sections.len() }),
     };
     let slots = Slot::all(plan, spec.rate);
-    convert(place(&slots, sections, spec)?, output, plan.total_frames as usize)
+    convert(place(&slots, sections, spec)?, output, plan.total_frames as usize, cancel)
 }
 
 /// The sections on one timeline, still at the engine's rate and channels. One section per slot.
@@ -169,12 +178,12 @@ fn place(slots: &[Slot], sections: Vec<Rendered>, spec: Spec) -> Result<Mix, Mix
 }
 
 /// The mix at another rate and channel count, exactly `frames` long.
-fn convert(mix: Mix, output: Spec, frames: usize) -> Result<Mix, MixError> {
+fn convert(mix: Mix, output: Spec, frames: usize, cancel: &dyn Cancel) -> Result<Mix, MixError> {
     let track = |sound: Pcm| {
         // Fewer channels first, more channels last: either way the resampler has less to do.
         let narrow = output.channels.min(sound.spec().channels);
         let sound = channels::convert(sound, narrow)?;
-        channels::convert(resample::resample(sound, output.rate, frames)?, output.channels)
+        channels::convert(resample::resample(sound, output.rate, frames, cancel)?, output.channels)
     };
     let stem = |stem: Stem| Ok(Stem { name: stem.name, sound: track(stem.sound)? });
     Ok(Mix {

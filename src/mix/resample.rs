@@ -10,13 +10,21 @@ use rubato::{
 };
 
 use super::MixError;
-use crate::audio::{Pcm, SampleRate, Spec};
+use crate::{
+    audio::{Pcm, SampleRate, Spec},
+    cancel::Cancel,
+};
 
 /// Shortest filter, in frames of the lower rate.
 const SHORTEST_BLOCK: usize = 1024;
 
 /// The sound at another rate and exactly `frames` long, nothing moved in time. The same rate changes the length alone.
-pub(super) fn resample(mut sound: Pcm, rate: SampleRate, frames: usize) -> Result<Pcm, MixError> {
+pub(super) fn resample(
+    mut sound: Pcm,
+    rate: SampleRate,
+    frames: usize,
+    cancel: &dyn Cancel,
+) -> Result<Pcm, MixError> {
     let spec = Spec { rate, ..sound.spec() };
     if sound.rate() == rate {
         sound.resize(frames);
@@ -25,7 +33,7 @@ pub(super) fn resample(mut sound: Pcm, rate: SampleRate, frames: usize) -> Resul
     let mut converter = Converter::new(sound.rate(), rate)?;
     // Plane by plane: each old plane is freed as soon as its new one is there.
     let planes: Result<_, _> =
-        sound.into_planes().into_iter().map(|plane| converter.convert(&plane, frames)).collect();
+        sound.into_planes().into_iter().map(|plane| converter.convert(&plane, frames, cancel)).collect();
     Ok(Pcm::new(spec, planes?)?)
 }
 
@@ -53,12 +61,13 @@ impl Converter {
         })
     }
 
-    fn convert(&mut self, plane: &[f32], frames: usize) -> Result<Vec<f32>, MixError> {
+    fn convert(&mut self, plane: &[f32], frames: usize, cancel: &dyn Cancel) -> Result<Vec<f32>, MixError> {
         self.fft.reset();
         let mut delay = self.fft.output_delay();
         let mut converted = Vec::with_capacity(frames);
         let mut rest = plane.iter();
         while converted.len() < frames {
+            cancel.check()?;
             for sample in &mut self.block {
                 *sample = rest.next().map_or(0.0, |&sample| f64::from(sample));
             }

@@ -1,7 +1,7 @@
 use std::f64::consts::PI;
 
 use super::*;
-use crate::{audio::Random, wire::TransitionKind};
+use crate::{audio::Random, cancel::Never, wire::TransitionKind};
 
 const RATE: SampleRate = SampleRate(48_000);
 const MONO: Spec = Spec { rate: RATE, channels: 1 };
@@ -229,7 +229,7 @@ fn stems_sum_to_the_sound() {
     for (rate, channels) in [(48_000, 2), (44_100, 1), (22_050, 2), (96_000, 1)] {
         let output = Spec { rate: SampleRate(rate), channels };
         let frames = 5 * rate as usize / 2;
-        let mix = convert(place(&slots, sections(), STEREO).unwrap(), output, frames).unwrap();
+        let mix = convert(place(&slots, sections(), STEREO).unwrap(), output, frames, &Never).unwrap();
         assert_eq!((mix.sound.frames(), mix.sound.spec(), mix.stems.len()), (frames, output, 4));
         let mut rest = mix.sound.clone();
         for stem in &mix.stems {
@@ -239,7 +239,7 @@ fn stems_sum_to_the_sound() {
         }
         assert!(rest.peak() < 1e-6, "{output:?}: {}", rest.peak());
         let plain: Vec<_> = sections().into_iter().map(|s| Rendered { stems: Vec::new(), ..s }).collect();
-        let plain = convert(place(&slots, plain, STEREO).unwrap(), output, frames).unwrap();
+        let plain = convert(place(&slots, plain, STEREO).unwrap(), output, frames, &Never).unwrap();
         assert_eq!(plain.sound, mix.sound, "asking for stems must not change the sound");
     }
 }
@@ -305,7 +305,8 @@ fn resampling_moves_nothing_and_lets_no_alias_through() {
         for share in [0.01, 0.5, 0.95] {
             let hz = share * nyquist;
             let found =
-                resample::resample(tone_at(from, hz, 3 * from.0 as usize), to, 3 * to.0 as usize).unwrap();
+                resample::resample(tone_at(from, hz, 3 * from.0 as usize), to, 3 * to.0 as usize, &Never)
+                    .unwrap();
             assert_eq!(found.frames(), 3 * to.0 as usize);
             let expected = tone_at(to, hz, 3 * to.0 as usize);
             let error = middle
@@ -317,7 +318,8 @@ fn resampling_moves_nothing_and_lets_no_alias_through() {
         if to < from {
             let hz = (1.02 * nyquist).min(0.49 * from.hz());
             let found =
-                resample::resample(tone_at(from, hz, 3 * from.0 as usize), to, 3 * to.0 as usize).unwrap();
+                resample::resample(tone_at(from, hz, 3 * from.0 as usize), to, 3 * to.0 as usize, &Never)
+                    .unwrap();
             let left = found.planes()[0][middle].iter().fold(0.0_f32, |peak, s| peak.max(s.abs()));
             assert!(left < 1e-5, "{from} to {to}: alias of {left}");
         }
@@ -327,8 +329,8 @@ fn resampling_moves_nothing_and_lets_no_alias_through() {
 #[test]
 fn the_same_rate_is_no_conversion() {
     let sound = tone_at(RATE, 1000.0, 1000);
-    assert_eq!(resample::resample(sound.clone(), RATE, 1000).unwrap(), sound);
+    assert_eq!(resample::resample(sound.clone(), RATE, 1000, &Never).unwrap(), sound);
     let mut longer = sound.clone();
     longer.resize(1003);
-    assert_eq!(resample::resample(sound, RATE, 1003).unwrap(), longer);
+    assert_eq!(resample::resample(sound, RATE, 1003, &Never).unwrap(), longer);
 }

@@ -1,6 +1,6 @@
 //! What went wrong, for the person at the terminal: what happened, which option mends it, and the exit code.
 
-use std::{io, process::ExitCode};
+use std::{error::Error, io, process::ExitCode};
 
 use thiserror::Error;
 
@@ -27,7 +27,7 @@ pub(super) enum Failure {
     App(#[from] AppError),
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
-    #[error("{}", .0.outside())]
+    #[error("{}", inside(.0))]
     Run(#[from] RunError),
     #[error("cannot write to standard output: {0}")]
     Output(#[source] io::Error),
@@ -80,6 +80,24 @@ impl Failure {
             Self::Plan(error) | Self::Run(RunError::Plan(error)) => &error.errors,
             Self::Engine(EngineChoiceError::Unsupported(errors)) => errors,
             _ => &[],
+        }
+    }
+}
+
+/// What went wrong with a piece, for one who may see everything.
+fn inside(error: &RunError) -> String {
+    match error {
+        // These say all of it themselves.
+        RunError::Artifact(cause) => cause.to_string(),
+        RunError::Plan(_) => "the plan cannot be met".to_owned(),
+        error => {
+            let mut text = error.to_string();
+            let mut cause = error.source();
+            while let Some(inner) = cause {
+                text.push_str(&format!(": {inner}"));
+                cause = inner.source();
+            }
+            text
         }
     }
 }

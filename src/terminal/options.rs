@@ -145,7 +145,10 @@ impl RequestOptions {
     ///
     /// # Errors
     /// When a plan or manifest cannot be read.
-    pub(super) fn into_request(self, stems: bool) -> Result<(GenerationRequest, Option<Manifest>), OptionsError> {
+    pub(super) fn into_request(
+        self,
+        stems: bool,
+    ) -> Result<(GenerationRequest, Option<Manifest>), OptionsError> {
         let manifest: Option<Manifest> =
             self.from.as_deref().map(|path| read_json(path, "manifest")).transpose()?;
         let mut request = match &manifest {

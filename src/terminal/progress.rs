@@ -69,14 +69,6 @@ impl<'a> TerminalProgress<'a> {
             }
         }
     }
-
-    fn go_on(&self) -> ControlFlow<()> {
-        if self.interrupted.load(Ordering::Relaxed) {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    }
 }
 
 impl Progress for TerminalProgress<'_> {
@@ -96,6 +88,14 @@ impl Progress for TerminalProgress<'_> {
             View::Bars(_) | View::Lines(_) | View::Silent => {}
         }
         self.go_on()
+    }
+
+    fn go_on(&self) -> ControlFlow<()> {
+        if self.interrupted.load(Ordering::Relaxed) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     }
 
     fn planned(&self, plan: &Plan) {

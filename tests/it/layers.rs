@@ -8,7 +8,7 @@ use std::{
 /// Modules in the order of data. A module may use what stands before it; those on one line do not use each other, but `wire`
 /// is made of `audio` and `music`.
 const LAYERS: &[&[&str]] = &[
-    &["audio", "music"],
+    &["audio", "cancel", "music"],
     &["wire"],
     &["request"],
     &["plan"],

@@ -2,3 +2,6 @@
 
 mod http;
 mod layers;
+mod pipeline;
+mod program;
+mod schemas;

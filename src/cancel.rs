@@ -1,0 +1,50 @@
+//! How long work is cancelled.
+
+use std::{io, ops::ControlFlow};
+
+use thiserror::Error;
+
+/// Asked by long work many times a second whether to go on, so it should be cheap to answer.
+pub trait Cancel: Sync {
+    /// [`ControlFlow::Break`] ends the work; it stays that once it was.
+    fn go_on(&self) -> ControlFlow<()>;
+
+    /// The same for `?`.
+    ///
+    /// # Errors
+    /// When the work is to end.
+    fn check(&self) -> Result<(), Cancelled> {
+        match self.go_on() {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(Cancelled),
+        }
+    }
+}
+
+/// The work was cancelled. Not a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("cancelled")]
+pub struct Cancelled;
+
+impl From<Cancelled> for io::Error {
+    fn from(cancelled: Cancelled) -> Self {
+        Self::other(cancelled)
+    }
+}
+
+impl Cancelled {
+    /// Whether this is what an I/O error holds.
+    pub fn is_in(error: &io::Error) -> bool {
+        error.get_ref().is_some_and(|inner| inner.is::<Self>())
+    }
+}
+
+/// Work that nobody cancels.
+#[derive(Clone, Copy, Debug)]
+pub struct Never;
+
+impl Cancel for Never {
+    fn go_on(&self) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+}

@@ -1,0 +1,291 @@
+//! The program `timbre` as somebody runs it.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    path::Path,
+    process::{Command, Output, Stdio},
+    time::Duration,
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The program in a directory of its own, without settings from outside.
+fn timbre(directory: &TempDir) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_timbre"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TIMBRE_")) {
+        command.env_remove(name);
+    }
+    command.current_dir(directory).stdin(Stdio::null());
+    command
+}
+
+fn run(directory: &TempDir, arguments: &[&str]) -> Output {
+    timbre(directory).args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+/// Runs it, expects success, and gives standard output.
+fn good(directory: &TempDir, arguments: &[&str]) -> String {
+    let output = run(directory, arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+    text(&output.stdout).to_owned()
+}
+
+/// Runs it, expects exit code 2 and no file, and gives standard error.
+fn refused(arguments: &[&str]) -> String {
+    let directory = tempfile::tempdir().unwrap();
+    let output = run(&directory, arguments);
+    let error = text(&output.stderr).to_owned();
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
+    assert_eq!(names(directory.path()), [""; 0], "{arguments:?}");
+    assert!(output.stdout.is_empty());
+    error
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+const SHORT: [&str; 7] = ["generate", "--prompt", "slow piano, 60 bpm", "--duration", "3", "--seed", "4"];
+
+fn short<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    [&SHORT, more].concat()
+}
+
+#[test]
+fn generate_writes_audio_and_manifest_and_says_what_it_did() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = run(&directory, &SHORT);
+    assert!(output.status.success());
+    let said = text(&output.stdout);
+    for fact in ["slow-piano-60-bpm-4.wav", "LUFS", "dBTP", "seed", "synth", "timbre generate --from"] {
+        assert!(said.contains(fact), "{fact} is not in {said}");
+    }
+    assert!(text(&output.stderr).contains("100 %"), "plain progress lines where there is no terminal");
+    assert_eq!(names(directory.path()), ["slow-piano-60-bpm-4.json", "slow-piano-60-bpm-4.wav"]);
+    let audio = hound::WavReader::open(directory.path().join("slow-piano-60-bpm-4.wav")).unwrap();
+    assert_eq!(
+        (audio.duration(), audio.spec().sample_rate, audio.spec().bits_per_sample),
+        (144_000, 48_000, 24)
+    );
+}
+
+#[test]
+fn json_is_one_document_that_agrees_with_the_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = run(&directory, &short(&["--json", "--output", "a.wav"]));
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", text(&output.stderr));
+    let report = json(text(&output.stdout));
+    assert_eq!((&report["audio"], &report["manifest"]), (&"a.wav".into(), &"a.json".into()));
+    let manifest = json(&fs::read_to_string(directory.path().join("a.json")).unwrap());
+    assert_eq!(report["piece"], manifest);
+    assert_eq!(manifest["audio"]["bytes"], fs::metadata(directory.path().join("a.wav")).unwrap().len());
+}
+
+#[test]
+fn rendering_a_manifest_again_gives_the_same_bytes() {
+    let directory = tempfile::tempdir().unwrap();
+    good(&directory, &short(&["--output", "a.flac", "--format", "flac", "--tempo", "97"]));
+    good(&directory, &["generate", "--from", "a.json", "--output", "b.flac"]);
+    let bytes = |name: &str| fs::read(directory.path().join(name)).unwrap();
+    assert!(bytes("a.flac") == bytes("b.flac"));
+    good(&directory, &["generate", "--from", "a.json", "--seed", "5", "--output", "c.flac"]);
+    assert!(bytes("a.flac") != bytes("c.flac"));
+}
+
+#[test]
+fn stems_sum_to_the_unmastered_mix() {
+    let directory = tempfile::tempdir().unwrap();
+    good(&directory, &short(&["--stems", "stems", "--picture", "a.png", "--output", "a.wav"]));
+    let mut stems = names(&directory.path().join("stems"));
+    let mix = stems.pop().unwrap();
+    assert_eq!(mix, "unmastered-mix.wav");
+    let samples = |name: &String| -> Vec<f32> {
+        let path = directory.path().join("stems").join(name);
+        hound::WavReader::open(path).unwrap().samples::<f32>().map(Result::unwrap).collect()
+    };
+    let mut rest = samples(&mix);
+    assert!(rest.iter().any(|sample| sample.abs() > 0.01));
+    for stem in &stems {
+        rest.iter_mut().zip(samples(stem)).for_each(|(rest, sample)| *rest -= sample);
+    }
+    assert!(rest.iter().all(|rest| rest.abs() <= 1e-6));
+    assert_eq!(fs::read(directory.path().join("a.png")).unwrap()[..4], *b"\x89PNG");
+}
+
+#[test]
+fn a_plan_can_be_edited_and_rendered() {
+    let directory = tempfile::tempdir().unwrap();
+    let table = good(&directory, &["plan", "--prompt", "folk waltz", "--duration", "40", "--seed", "9"]);
+    assert!(table.contains("3/4") && table.contains("bars"), "{table}");
+    let mut plan = json(&good(
+        &directory,
+        &["plan", "--prompt", "folk waltz", "--duration", "40", "--seed", "9", "--json"],
+    ));
+    plan["sections"][0]["label"] = "The lake".into();
+    fs::write(directory.path().join("plan.json"), plan.to_string()).unwrap();
+    good(&directory, &["generate", "--plan", "plan.json", "--output", "a.wav"]);
+    let manifest = json(&fs::read_to_string(directory.path().join("a.json")).unwrap());
+    assert_eq!(manifest["sections"][0]["label"], "The lake");
+    plan["sections"][1]["bars"] = 4000.into();
+    fs::write(directory.path().join("plan.json"), plan.to_string()).unwrap();
+    let output = run(&directory, &["generate", "--plan", "plan.json", "--output", "b.wav"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("plan.sections[1].bars"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_plan_comes_in_on_standard_input() {
+    let directory = tempfile::tempdir().unwrap();
+    let plan = good(&directory, &["plan", "--prompt", "calm pad", "--duration", "2", "--json"]);
+    let mut child = timbre(&directory)
+        .args(["generate", "--plan", "-", "--output", "a.wav", "--quiet"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(plan.as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(names(directory.path()), ["a.json", "a.wav"]);
+}
+
+#[test]
+fn wrong_input_is_refused_with_the_option_and_the_range() {
+    for (arguments, said) in [
+        (vec!["generate"], vec!["--prompt"]),
+        (vec!["generate", "--prompt", " "], vec!["--prompt", "1 to 1000"]),
+        (vec!["generate", "--prompt", &"la ".repeat(400)], vec!["--prompt", "1000"]),
+        (vec!["generate", "-p", "x", "-d", "0.5"], vec!["--duration", "600"]),
+        (vec!["generate", "-p", "x", "-d", "601"], vec!["--duration", "1", "600"]),
+        (vec!["generate", "-p", "x", "-d", "NaN"], vec!["--duration", "600"]),
+        (vec!["generate", "-p", "x", "-t", "39"], vec!["--tempo", "40", "220"]),
+        (vec!["generate", "-p", "x", "-k", "H moll"], vec!["--key", "H moll"]),
+        (vec!["generate", "-p", "x", "--time-signature", "9/16"], vec!["--time-signature", "7/8"]),
+        (vec!["generate", "-p", "x", "--sample-rate", "7999"], vec!["--sample-rate", "8000", "192000"]),
+        (vec!["generate", "-p", "x", "--bit-depth", "20"], vec!["--bit-depth", "16, 24 or 32f"]),
+        (vec!["generate", "-p", "x", "--format", "flac", "--bit-depth", "32f"], vec!["FLAC"]),
+        (vec!["generate", "-p", "x", "--engine", "musicgen"], vec!["--engine", "musicgen"]),
+        (vec!["generate", "-p", "x", "--output", "missing/a.wav"], vec!["missing", "create it"]),
+        (vec!["generate", "-p", "x", "--output", "."], vec!["directory"]),
+        (vec!["generate", "-p", "x", "--plan", "missing.json"], vec!["missing.json"]),
+        (vec!["generate", "-p", "x", "--device", "cuda"], vec!["cuda", "--device"]),
+        (vec!["plan", "-p", "x", "-d", "0"], vec!["--duration"]),
+        (vec!["schema", "Nonsense"], vec!["GenerationRequest"]),
+        (vec!["serve", "--host", "0.0.0.0"], vec!["--insecure"]),
+    ] {
+        let error = refused(&arguments);
+        for part in said {
+            assert!(error.contains(part), "{part:?} is not in the answer to {arguments:?}: {error}");
+        }
+    }
+}
+
+#[test]
+fn an_existing_file_is_kept_unless_forced() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("a.wav"), "mine").unwrap();
+    let output = run(&directory, &short(&["--output", "a.wav"]));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("--force"), "{}", text(&output.stderr));
+    assert_eq!(fs::read(directory.path().join("a.wav")).unwrap(), b"mine");
+    good(&directory, &short(&["--output", "a.wav", "--force"]));
+    assert_eq!(names(directory.path()), ["a.json", "a.wav"]);
+}
+
+/// An interrupt while sections are rendered, and one while the file is mastered and written.
+#[cfg(unix)]
+#[test]
+fn an_interrupt_leaves_nothing_and_exits_with_130() {
+    for line in ["rendering", "mastering"] {
+        let directory = tempfile::tempdir().unwrap();
+        let mut child = timbre(&directory)
+            .args([
+                "generate",
+                "--prompt",
+                "techno with many instruments",
+                "--duration",
+                "300",
+                "--stems",
+                "s",
+            ])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+        assert!(lines.any(|said| said.starts_with(line)), "never {line}");
+        assert!(
+            Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status().unwrap().success()
+        );
+        let rest: Vec<String> = lines.collect();
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{rest:?}");
+        assert!(rest.last().unwrap().contains("interrupted"), "{rest:?}");
+        assert_eq!(names(directory.path()), [""; 0]);
+    }
+}
+
+#[test]
+fn settings_come_from_the_environment_and_flags_win() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = timbre(&directory);
+    command.env("TIMBRE_EXPORT_SAMPLE_RATE", "44100").env("TIMBRE_EXPORT_BIT_DEPTH", "16");
+    assert!(command.args(short(&["--output", "a.wav", "--bit-depth", "32f"])).status().unwrap().success());
+    let spec = hound::WavReader::open(directory.path().join("a.wav")).unwrap().spec();
+    assert_eq!((spec.sample_rate, spec.bits_per_sample), (44_100, 32));
+    let mut command = timbre(&directory);
+    let output = command.env("TIMBRE_EXPORT_SAMPLE_RATE", "1").args(SHORT).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("8000"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn schemas_engines_and_completions_are_printed() {
+    let directory = tempfile::tempdir().unwrap();
+    let openapi = json(&good(&directory, &["schema", "openapi"]));
+    assert!(openapi["paths"]["/generate"]["post"].is_object());
+    assert_eq!(json(&good(&directory, &["schema", "GenerationRequest"]))["title"], "GenerationRequest");
+    let engines = json(&good(&directory, &["engines", "--json"]));
+    assert!(
+        engines["engines"].as_array().unwrap().iter().any(|e| e["name"] == "synth" && e["available"] == true)
+    );
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        assert!(good(&directory, &["completions", shell]).contains("timbre"), "{shell}");
+    }
+}
+
+/// A server that is asked to stop does so, and tells where it listened.
+#[cfg(unix)]
+#[test]
+fn serve_says_where_it_listens_and_stops_when_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut child = timbre(&directory)
+        .args(["serve", "--port", "0"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let url = lines.find_map(|line| Some(line[line.find("http://")?..].trim().to_owned())).unwrap();
+    let url = url.split_whitespace().next().unwrap().trim_end_matches('/').to_owned();
+    let mut ready = ureq::get(format!("{url}/readyz"))
+        .config()
+        .timeout_global(Some(Duration::from_secs(20)))
+        .build()
+        .call()
+        .unwrap();
+    assert_eq!(ready.status(), 200);
+    assert!(!ready.body_mut().read_to_string().unwrap().is_empty());
+    assert!(Command::new("kill").args(["-s", "TERM", &child.id().to_string()]).status().unwrap().success());
+    assert!(child.wait().unwrap().success());
+}
