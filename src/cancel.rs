@@ -1,6 +1,6 @@
 //! How long work is cancelled.
 
-use std::{io, ops::ControlFlow};
+use std::{error::Error as StdError, io, ops::ControlFlow};
 
 use thiserror::Error;
 
@@ -35,7 +35,7 @@ impl From<Cancelled> for io::Error {
 impl Cancelled {
     /// Whether this is what an I/O error holds.
     pub fn is_in(error: &io::Error) -> bool {
-        error.get_ref().is_some_and(|inner| inner.is::<Self>())
+        error.get_ref().is_some_and(<dyn StdError + Send + Sync>::is::<Self>)
     }
 }
 

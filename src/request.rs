@@ -130,7 +130,11 @@ impl Request {
         let prompt = one_line(&wire.prompt);
         check.text("prompt", &prompt);
         if prompt.is_empty() {
-            check.add("prompt", "is empty: say what the music should be, as \"slow piano over rain\"".into());
+            check.add(
+                "prompt",
+                "is empty: say in 1 to 1000 characters what the music should be, as \"slow piano over rain\""
+                    .into(),
+            );
         }
         let negative_prompt = one_line(wire.negative_prompt.as_deref().unwrap_or_default());
         check.text("negative_prompt", &negative_prompt);

@@ -322,8 +322,9 @@ mod tests {
         for questions in [0, 3, 12, 18] {
             let cancel = After(AtomicUsize::new(questions));
             let mut staging = Staging::new(false, &cancel);
-            let stopped = staging
-                .write(&root.path().join("a"), |out| (0..10).try_for_each(|_| out.write_all(&[7; BUFFER])));
+            let stopped = staging.write(&root.path().join("a"), |out| {
+                (0..10).try_for_each(|_| out.write_all(&vec![7; BUFFER]))
+            });
             assert!(matches!(stopped, Err(ArtifactError::Cancelled(Cancelled))), "{questions} {stopped:?}");
             drop(staging);
             assert!(names(root.path()).is_empty());

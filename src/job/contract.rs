@@ -99,7 +99,7 @@ fn the_queue_is_bounded(make: Make) {
     store.submit(new_job()).unwrap();
     match store.submit(new_job()) {
         Err(SubmitError::QueueFull { capacity: 2, retry_after }) => {
-            assert!(retry_after >= Duration::from_secs(1))
+            assert!(retry_after >= Duration::from_secs(1));
         }
         other => panic!("{other:?}"),
     }

@@ -124,8 +124,8 @@ mod tests {
         Pcm::new(Spec { rate: RATE, channels: 1 }, vec![samples.map(|s| s as f32).collect()]).unwrap()
     }
 
-    fn envelope_of(sound: Pcm) -> Envelope {
-        Envelope::of(&sound, &Never).unwrap()
+    fn envelope_of(sound: &Pcm) -> Envelope {
+        Envelope::of(sound, &Never).unwrap()
     }
 
     #[test]
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn leaves_what_is_low_enough_alone() {
-        let envelope = envelope_of(mono((0..4800).map(|n| (f64::from(n) * 0.1).sin() * 0.5)));
+        let envelope = envelope_of(&mono((0..4800).map(|n| (f64::from(n) * 0.1).sin() * 0.5)));
         assert_eq!(reduction(&envelope, 1.0, 0.9, RATE, &Never), Ok(None));
     }
 
@@ -150,7 +150,7 @@ mod tests {
     fn does_not_distort_low_notes() {
         for hz in [40.0, 60.0, 110.0] {
             let sine = |n: i32| (2.0 * PI * hz * f64::from(n) / 48_000.0).sin();
-            let envelope = envelope_of(mono((0..96_000).map(sine)));
+            let envelope = envelope_of(&mono((0..96_000).map(sine)));
             let curve = reduction(&envelope, 2.0, 1.0, RATE, &Never).unwrap().unwrap();
             // The second half, a whole number of periods: what is left after taking the fundamental away.
             let out: Vec<f64> =
@@ -166,7 +166,7 @@ mod tests {
     fn comes_down_before_and_returns_after() {
         let mut samples = vec![0.1; 48_000];
         samples[24_000] = 2.0;
-        let envelope = envelope_of(mono(samples.into_iter()));
+        let envelope = envelope_of(&mono(samples.into_iter()));
         let curve = reduction(&envelope, 1.0, 1.0, RATE, &Never).unwrap().unwrap();
         assert!((curve[24_000 - 300] - 1.0).abs() < 1e-6, "more than the look-ahead before");
         assert!(curve[24_000] <= 0.5);

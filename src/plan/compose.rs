@@ -74,7 +74,11 @@ impl<'v> Decisions<'v> {
         let (metre, source, because) = match (request.metre, &brief.metre) {
             (Some(metre), _) => (metre, Source::Request, None),
             (None, Some(said)) => (said.value, Source::Prompt, Some(said.words.as_str())),
-            (None, None) => (style.metre, Source::Style, None),
+            (None, None) => match brief.styles.iter().find(|said| said.value.metre != Metre::FourFour) {
+                // A "folk waltz" is folk in the time of a waltz.
+                Some(said) => (said.value.metre, Source::Prompt, Some(said.words.as_str())),
+                None => (style.metre, Source::Style, None),
+            },
         };
         note("time_signature", metre.to_string(), source, because);
 

@@ -52,25 +52,30 @@ impl Failure {
         if let Self::Engine(error @ EngineChoiceError::Unavailable { .. }) = self {
             eprintln!("  --engine: {error}");
         }
+        if let Self::Artifact(ArtifactError::Exists(_))
+        | Self::Run(RunError::Artifact(ArtifactError::Exists(_))) = self
+        {
+            eprintln!("  --force overwrites it");
+        }
         ExitCode::from(self.exit_code())
     }
 
     fn exit_code(&self) -> u8 {
         match self {
-            Self::Interrupted => 130,
-            Self::Run(RunError::Cancelled) => 130,
-            Self::Run(RunError::Plan(_) | RunError::Engine(_)) => 2,
-            Self::Run(_) | Self::Output(_) | Self::Setup(_) => 1,
-            Self::App(AppError::Config(_)) => 2,
-            Self::App(_) => 1,
-            Self::Artifact(ArtifactError::Full { .. } | ArtifactError::Write { .. }) => 1,
+            Self::Interrupted | Self::Run(RunError::Cancelled) => 130,
             Self::Options(_)
             | Self::Request(_)
             | Self::Plan(_)
             | Self::Engine(_)
             | Self::Config(_)
-            | Self::Artifact(_)
-            | Self::Usage(_) => 2,
+            | Self::Usage(_)
+            | Self::App(AppError::Config(_))
+            | Self::Run(RunError::Plan(_) | RunError::Engine(_)) => 2,
+            Self::Artifact(error) | Self::Run(RunError::Artifact(error)) => match error {
+                ArtifactError::Full { .. } | ArtifactError::Write { .. } => 1,
+                _ => 2,
+            },
+            Self::Run(_) | Self::App(_) | Self::Output(_) | Self::Setup(_) => 1,
         }
     }
 
@@ -91,13 +96,13 @@ fn inside(error: &RunError) -> String {
         RunError::Artifact(cause) => cause.to_string(),
         RunError::Plan(_) => "the plan cannot be met".to_owned(),
         error => {
-            let mut text = error.to_string();
+            let mut said = vec![error.to_string()];
             let mut cause = error.source();
             while let Some(inner) = cause {
-                text.push_str(&format!(": {inner}"));
+                said.push(inner.to_string());
                 cause = inner.source();
             }
-            text
+            said.join(": ")
         }
     }
 }

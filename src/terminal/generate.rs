@@ -108,19 +108,31 @@ impl Generate {
 }
 
 fn summary(files: &Files, piece: &Manifest, seconds: f64) -> String {
-    let mut text = format!("{}\n{}", files.audio.display(), describe::result(piece));
-    for (name, path) in [("picture", &files.picture), ("stems", &files.stems)] {
-        if let Some(path) = path {
-            text.push_str(&format!("  {name:<10} {}\n", path.display()));
-        }
-    }
+    let row = |name: &str, value: String| format!("  {name:<10} {value}\n");
     let speed = piece.audio.duration_seconds / seconds;
-    text.push_str(&format!("  {:<10} {seconds:.1} s, {speed:.0} times real time\n", "took"));
-    text.push_str(&format!(
-        "  {:<10} timbre generate --from {:?} --output NEW.wav\n",
-        "again", files.manifest
-    ));
-    text
+    let again = format!(
+        "timbre generate --from {} --output NEW.{}",
+        quoted(&files.manifest),
+        piece.audio.format.extension()
+    );
+    [
+        format!("{}\n{}", files.audio.display(), describe::result(piece)),
+        files.picture.as_ref().map_or(String::new(), |path| row("picture", path.display().to_string())),
+        files.stems.as_ref().map_or(String::new(), |path| row("stems", path.display().to_string())),
+        row("took", format!("{seconds:.1} s, {speed:.0} times real time")),
+        row("again", again),
+    ]
+    .concat()
+}
+
+/// A path as a shell takes it: in single quotes where it has more than plain characters.
+fn quoted(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    if text.chars().all(|c| c.is_alphanumeric() || "-_./".contains(c)) {
+        text.into_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
 }
 
 /// `dreamy-piano-over-rain-1234.wav` in the current directory.

@@ -60,7 +60,7 @@ enum Command {
     },
     /// Print the JSON Schemas of the wire types and the API document.
     Schema {
-        /// Print only this one, as GenerationRequest or openapi.
+        /// Print only this one, as `GenerationRequest` or `openapi`.
         name: Option<String>,
         /// Write all of them into this directory instead.
         #[arg(long, value_name = "DIR", conflicts_with = "name")]

@@ -1,5 +1,7 @@
 //! Everything that looks at more than one module, in one binary.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails panics")]
+
 mod http;
 mod layers;
 mod pipeline;
