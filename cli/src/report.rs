@@ -71,7 +71,7 @@ pub(crate) fn status(status: &GenerationStatus) -> String {
         &[
             ("state", status_line(status)),
             ("message", status.message.clone()),
-            ("engine", status.engine.clone()),
+            ("engine", format!("{} ({})", status.engine, status.engine_reason)),
             ("seed", status.seed.to_string()),
             ("accepted", status.created_at.to_string()),
         ],
@@ -304,7 +304,7 @@ mod tests {
     fn a_status_line_tells_queue_section_and_time_left() {
         let mut status: GenerationStatus = serde_json::from_value(serde_json::json!({
             "job_id": "j", "state": "queued", "progress": 0.0, "sections": [], "queue_position": 2, "eta_seconds": null,
-            "message": "", "warnings": [], "seed": 1, "engine": "synth", "created_at": "2026-01-01T00:00:00Z",
+            "message": "", "warnings": [], "seed": 1, "engine": "synth", "engine_reason": "asked for", "created_at": "2026-01-01T00:00:00Z",
             "updated_at": "2026-01-01T00:00:00Z", "started_at": null, "finished_at": null
         }))
         .unwrap();

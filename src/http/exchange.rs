@@ -34,10 +34,14 @@ pub(super) async fn exchange(request: Request, next: Next) -> Response {
         }
         response = in_one_form(response, &error, &path, &id);
     }
-    tracing::info!(
-        request_id = %id, %method, route, status = response.status().as_u16(),
-        milliseconds = start.elapsed().as_secs_f64() * 1e3, "answered"
-    );
+    let status = response.status().as_u16();
+    let milliseconds = start.elapsed().as_millis() as u64;
+    // Clients poll: what was only read, and was there, would drown the rest.
+    if method.is_safe() && status < 400 {
+        tracing::debug!(request_id = %id, %method, route, status, milliseconds, "answered");
+    } else {
+        tracing::info!(request_id = %id, %method, route, status, milliseconds, "answered");
+    }
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if let Ok(id) = HeaderValue::from_str(&id) {

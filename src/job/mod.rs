@@ -155,7 +155,6 @@ pub struct Failure {
 impl Job {
     /// A job that was just accepted.
     pub(crate) fn accepted(new: NewJob, now: Timestamp) -> Self {
-        let message = format!("waiting for its turn; engine {} ({})", new.engine, new.engine_reason);
         Self {
             id: JobId::fresh(),
             request: Arc::new(new.request),
@@ -167,7 +166,7 @@ impl Job {
             progress: 0.0,
             sections: Vec::new(),
             section_frames: Vec::new(),
-            message,
+            message: describe(JobState::Queued).to_owned(),
             warnings: new.warnings,
             error_code: None,
             created_at: now,
@@ -187,10 +186,7 @@ impl Job {
         state::check(self.state, to)?;
         self.state = to;
         self.updated_at = now;
-        self.message = match to {
-            JobState::Succeeded => format!("done, by engine {} ({})", self.engine, self.engine_reason),
-            _ => describe(to).to_owned(),
-        };
+        describe(to).clone_into(&mut self.message);
         if let Some(progress) = progress::on_entering(to) {
             self.progress = self.progress.max(progress);
         }
@@ -267,6 +263,7 @@ impl Job {
             warnings: self.warnings.clone(),
             seed: self.request.seed,
             engine: self.engine.clone(),
+            engine_reason: self.engine_reason.clone(),
             error_code: self.error_code.clone(),
             created_at: self.created_at,
             updated_at: self.updated_at,

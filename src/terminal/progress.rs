@@ -16,8 +16,8 @@ use crate::{job::run::Progress, plan::Plan, wire::JobState};
 
 /// Steps of a bar.
 const STEPS: u64 = 1000;
-/// Plain lines are written each time this share more of a section is done.
-const LINE_EVERY: f64 = 0.25;
+/// Plain lines are written at these shares of a section.
+const LINES: f64 = 4.0;
 
 /// Shows progress on standard error, and stops the job once it was interrupted.
 #[derive(Debug)]
@@ -44,6 +44,7 @@ struct Bars {
 #[derive(Debug, Default)]
 struct Lines {
     labels: Vec<String>,
+    /// Lines written of each section.
     reached: Vec<f64>,
 }
 
@@ -133,10 +134,10 @@ impl Progress for TerminalProgress<'_> {
                 let mut lines = lock(lines);
                 let label = lines.labels.get(section).cloned().unwrap_or_default();
                 if let Some(reached) = lines.reached.get_mut(section)
-                    && (done >= *reached + LINE_EVERY || (done >= 1.0 && *reached < 1.0))
+                    && (done * LINES).floor() > *reached
                 {
-                    *reached = done;
-                    eprintln!("rendering {label}: {:.0} %", done * 100.0);
+                    *reached = (done * LINES).floor();
+                    eprintln!("rendering {label}: {:.0} %", *reached / LINES * 100.0);
                 }
             }
             View::Bars(bars) => {

@@ -29,6 +29,8 @@ pub struct GenerationStatus {
     pub seed: u64,
     /// Name of the engine that renders.
     pub engine: String,
+    /// Why that engine was taken.
+    pub engine_reason: String,
     /// Stable code of the error that failed the job, as in `Problem`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_code: Option<String>,
