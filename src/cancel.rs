@@ -4,6 +4,9 @@ use std::{error::Error as StdError, io, ops::ControlFlow};
 
 use thiserror::Error;
 
+/// Frames of a sound that may be worked on between two questions: a few milliseconds.
+pub const EVERY_FRAMES: usize = 1 << 16;
+
 /// Asked by long work many times a second whether to go on, so it should be cheap to answer.
 pub trait Cancel: Sync {
     /// [`ControlFlow::Break`] ends the work; it stays that once it was.

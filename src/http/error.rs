@@ -294,4 +294,12 @@ mod tests {
         assert_eq!(names.len(), Code::ALL.len());
         assert!(Code::ALL.iter().all(|code| code.status().as_u16() >= 400));
     }
+    #[test]
+    fn the_documentation_lists_them_all() {
+        let page = include_str!("../../docs/API.md");
+        for code in Code::ALL {
+            let row = format!("| `{}` | {} | {} |", code.name(), code.status().as_u16(), code.meaning());
+            assert!(page.contains(&row), "docs/API.md lacks: {row}");
+        }
+    }
 }

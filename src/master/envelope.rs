@@ -4,15 +4,13 @@ use std::f64::consts::PI;
 
 use crate::{
     audio::Pcm,
-    cancel::{Cancel, Cancelled},
+    cancel::{Cancel, Cancelled, EVERY_FRAMES},
 };
 
 /// Values per frame, as in ITU-R BS.1770-5 Annex 2, at every rate.
 const OVERSAMPLING: usize = 4;
 /// Frames that each value in between is made from; the standard's example uses 12.
 const TAPS: usize = 24;
-/// Frames between two questions whether to go on.
-const CHECK_EVERY: usize = 1 << 16;
 
 /// For every frame the largest absolute value that any channel has from the frame before to the frame after it.
 #[derive(Debug)]
@@ -34,7 +32,7 @@ impl Envelope {
             // The window of frame n reaches from n - TAPS / 2 + 1 to n + TAPS / 2.
             let windows = padded[1..].windows(TAPS);
             for (frame, ((peak, &sample), window)) in peaks.iter_mut().zip(plane).zip(windows).enumerate() {
-                if frame % CHECK_EVERY == 0 {
+                if frame % EVERY_FRAMES == 0 {
                     cancel.check()?;
                 }
                 let after = phases.iter().map(|phase| dot(phase, window).abs()).fold(0.0, f32::max);

@@ -132,8 +132,7 @@ impl Drive {
             }
         }
         let lowest = reduction.map_or(1.0, |curve| curve.into_iter().fold(1.0, f32::min));
-        cancel.check()?;
-        dither::quantise(&mut sound, target.bit_depth, target.seed);
+        dither::quantise(&mut sound, target.bit_depth, target.seed, cancel)?;
         Ok((sound, Decibels::from_amplitude(f64::from(lowest)).0.abs()))
     }
 }

@@ -136,4 +136,19 @@ mod tests {
     fn the_options_are_sound() {
         Timbre::command().debug_assert();
     }
+    #[test]
+    fn the_readme_lists_every_setting() {
+        let page = include_str!("../../README.md");
+        let command = Timbre::command();
+        let mut settings = 0;
+        for argument in
+            [&command].into_iter().chain(command.get_subcommands()).flat_map(clap::Command::get_arguments)
+        {
+            let (Some(variable), Some(option)) = (argument.get_env(), argument.get_long()) else { continue };
+            let row = format!("| `--{option}` | `{}` |", variable.display());
+            assert!(page.contains(&row), "README.md lacks: {row}");
+            settings += 1;
+        }
+        assert!(settings > 10, "{settings}");
+    }
 }

@@ -22,7 +22,7 @@ fn a_submission_becomes_a_piece() {
     assert_eq!(answer.header("location"), format!("/status/{}", accepted.job_id));
     assert_eq!(answer.header("retry-after"), "1");
     assert_eq!((accepted.state, accepted.seed, accepted.engine.as_str()), (JobState::Queued, 5, "synth"));
-    assert!(accepted.message.contains("auto"), "why this engine: {}", accepted.message);
+    assert!(accepted.engine_reason.contains("auto"), "why this engine: {}", accepted.engine_reason);
 
     let done = server.until_final(&accepted.job_id);
     assert_eq!((done.state, done.progress), (JobState::Succeeded, 1.0));

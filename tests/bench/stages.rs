@@ -1,6 +1,6 @@
-//! Throughput of mixing and mastering, in frames of finished stereo at 48 kHz.
+//! Throughput of the stages, in frames of finished stereo at 48 kHz.
 
-use std::{error::Error, hint::black_box};
+use std::{error::Error, hint::black_box, ops::ControlFlow};
 
 use criterion::{BatchSize, Criterion, Throughput};
 use timbre::{
@@ -9,8 +9,8 @@ use timbre::{
     master::{Target, master},
     mix,
     plan::{Plan, plan},
-    render::Rendered,
-    request::{Defaults, Request},
+    render::{self, Rendered, synth::Synth},
+    request::{Defaults, Request, RequestError},
     wire::{BitDepth, GenerationRequest},
 };
 
@@ -18,10 +18,37 @@ const RATE: SampleRate = SampleRate(48_000);
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut criterion = Criterion::default().sample_size(10).configure_from_args();
-    master_a_minute(&mut criterion);
+    render_pieces(&mut criterion)?;
     join_sections(&mut criterion)?;
+    master_a_minute(&mut criterion);
     criterion.final_summary();
     Ok(())
+}
+
+/// Half a minute of full arrangements by the built-in engine, on one thread.
+fn render_pieces(criterion: &mut Criterion) -> Result<(), Box<dyn Error>> {
+    let engine = Synth::new(1);
+    let mut group = criterion.benchmark_group("render");
+    for prompt in ["dreamy piano over rain", "synthwave", "jazz", "drum and bass", "epic cinematic"] {
+        let request = request(prompt, 30.0)?;
+        let plan = plan(&request)?;
+        group.throughput(Throughput::Elements(plan.total_frames));
+        group.bench_function(prompt, |bencher| {
+            bencher.iter(|| render::sections(&engine, &plan, &request, &|_, _| ControlFlow::Continue(())));
+        });
+    }
+    group.finish();
+    Ok(())
+}
+
+fn request(prompt: &str, seconds: f64) -> Result<Request, RequestError> {
+    let wire = GenerationRequest {
+        prompt: prompt.to_owned(),
+        duration_seconds: Some(seconds),
+        seed: Some(1),
+        ..GenerationRequest::default()
+    };
+    Request::new(wire, &Defaults::default())
 }
 
 /// A minute that needs some limiting: noise with a hard hit twice a second.
@@ -52,13 +79,8 @@ fn master_a_minute(criterion: &mut Criterion) {
 
 /// The sections of a long piece, rendered at 32 kHz as MusicGen does, joined and brought to 48 kHz.
 fn join_sections(criterion: &mut Criterion) -> Result<(), Box<dyn Error>> {
-    let request = GenerationRequest {
-        prompt: "dreamy piano over rain, 72 bpm".to_owned(),
-        duration_seconds: Some(100.0),
-        seed: Some(1),
-        ..GenerationRequest::default()
-    };
-    let plan = plan(&Request::new(request, &Defaults::default())?)?;
+    let request = request("dreamy piano over rain, 72 bpm", 100.0)?;
+    let plan = plan(&request)?;
     let mut group = criterion.benchmark_group("mix");
     group.throughput(Throughput::Elements(plan.total_frames));
     group.bench_function(format!("join {} sections from 32 kHz", plan.sections.len()), |bencher| {
