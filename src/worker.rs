@@ -164,7 +164,7 @@ impl Worker {
         };
         match verdict {
             Ok(verdict) => {
-                tracing::info!(?verdict, milliseconds = start.elapsed().as_millis() as u64, "ended")
+                tracing::info!(?verdict, milliseconds = start.elapsed().as_millis() as u64, "ended");
             }
             Err(error) => {
                 tracing::error!(error = &error as &dyn Error, "the end of the job could not be reported");

@@ -34,11 +34,14 @@ enum View {
     Silent,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Bars {
     all: MultiProgress,
     sections: Vec<ProgressBar>,
-    stage: Option<ProgressBar>,
+    /// Frames of each section, and how many are rendered.
+    frames: Vec<(u64, u64)>,
+    /// Over all sections, in frames; then the stage at work.
+    whole: Option<ProgressBar>,
 }
 
 #[derive(Debug, Default)]
@@ -53,9 +56,7 @@ impl<'a> TerminalProgress<'a> {
     pub(super) fn new(interrupted: &'a AtomicBool, quiet: bool, describe: fn(&Plan) -> String) -> Self {
         let view = match (quiet, std::io::stderr().is_terminal()) {
             (true, _) => View::Silent,
-            (false, true) => {
-                View::Bars(Mutex::new(Bars { all: MultiProgress::new(), sections: Vec::new(), stage: None }))
-            }
+            (false, true) => View::Bars(Mutex::default()),
             (false, false) => View::Lines(Mutex::default()),
         };
         Self { interrupted, view, describe }
@@ -65,8 +66,8 @@ impl<'a> TerminalProgress<'a> {
     pub(super) fn finish(&self) {
         if let View::Bars(bars) = &self.view {
             let bars = lock(bars);
-            if let Some(stage) = &bars.stage {
-                stage.finish_and_clear();
+            if let Some(whole) = &bars.whole {
+                whole.finish_and_clear();
             }
         }
     }
@@ -78,12 +79,12 @@ impl Progress for TerminalProgress<'_> {
         match &self.view {
             View::Bars(bars) if later => {
                 let mut bars = lock(bars);
-                if let Some(previous) = bars.stage.take() {
+                if let Some(previous) = bars.whole.take() {
                     previous.finish_and_clear();
                 }
                 let spinner = bars.all.add(ProgressBar::new_spinner().with_message(state.name()));
                 spinner.enable_steady_tick(Duration::from_millis(120));
-                bars.stage = Some(spinner);
+                bars.whole = Some(spinner);
             }
             View::Lines(_) if later => eprintln!("{}", state.name()),
             View::Bars(_) | View::Lines(_) | View::Silent => {}
@@ -123,6 +124,13 @@ impl Progress for TerminalProgress<'_> {
                         )
                     })
                     .collect();
+                bars.frames = plan.sections.iter().map(|section| (section.length_frames, 0)).collect();
+                if bars.sections.len() > 1 {
+                    let whole = ProgressBar::new(plan.total_frames)
+                        .with_style(style())
+                        .with_prefix(format!("{:width$}", "all"));
+                    bars.whole = Some(bars.all.add(whole));
+                }
             }
         }
     }
@@ -141,7 +149,12 @@ impl Progress for TerminalProgress<'_> {
                 }
             }
             View::Bars(bars) => {
-                if let Some(bar) = lock(bars).sections.get(section) {
+                let mut bars = lock(bars);
+                if let Some((frames, rendered)) = bars.frames.get_mut(section) {
+                    *rendered = (done * *frames as f64) as u64;
+                }
+                let rendered = bars.frames.iter().map(|(_, rendered)| rendered).sum();
+                if let Some(bar) = bars.sections.get(section) {
                     if bar.position() == 0 {
                         bar.reset_elapsed();
                         bar.reset_eta();
@@ -150,6 +163,9 @@ impl Progress for TerminalProgress<'_> {
                     if done >= 1.0 && !bar.is_finished() {
                         bar.finish();
                     }
+                }
+                if let Some(whole) = &bars.whole {
+                    whole.set_position(rendered);
                 }
             }
         }
@@ -162,7 +178,7 @@ fn style() -> ProgressStyle {
         // A bar that has not begun has no estimate, one that has ended needs none.
         let shown = match state.pos() {
             0 => write!(text, "waiting"),
-            STEPS => write!(text, "done"),
+            done if Some(done) == state.len() => write!(text, "done"),
             _ => write!(text, "{:.0} s left", state.eta().as_secs_f64().ceil()),
         };
         debug_assert!(shown.is_ok(), "writing to a string does not fail");
