@@ -42,9 +42,11 @@ pub(super) struct Said<T> {
 /// Reads a prompt, and what it shall not have.
 pub(super) fn read<'v>(prompt: &str, negative: &str, vocabulary: &'v Vocabulary) -> Brief<'v> {
     let mut brief = Brief::default();
-    Reader { tokens: tokens(prompt), vocabulary, brief: &mut brief, negated: false }.read();
+    Reader { tokens: tokens(prompt), vocabulary, brief: &mut brief, always_negated: false, negated: false }
+        .read();
     let mut refused = Brief::default();
-    Reader { tokens: tokens(negative), vocabulary, brief: &mut refused, negated: true }.read();
+    Reader { tokens: tokens(negative), vocabulary, brief: &mut refused, always_negated: true, negated: true }
+        .read();
     brief.excluded.append(&mut refused.excluded);
     brief.not_understood.append(&mut refused.not_understood);
     brief.instruments.retain(|said| !brief.excluded.contains(&said.value.name));
@@ -62,34 +64,43 @@ struct Token {
     ends_clause: bool,
 }
 
-/// Splits at spaces, hyphens and underscores, and between a number and the unit glued to it ("72bpm").
+/// Splits at everything that is no part of a word, a number, a key or a metre, and between a number and the unit glued to it
+/// ("72bpm"). A dash or a colon splits but ends no clause.
 fn tokens(text: &str) -> Vec<Token> {
     let mut tokens: Vec<Token> = Vec::new();
-    for chunk in text.split(|c: char| c.is_whitespace() || c == '-' || c == '_') {
-        let word = chunk
-            .trim_matches(|c: char| !c.is_alphanumeric() && c != '#' && c != '♯' && c != '♭' && c != '&');
-        if !word.is_empty() {
-            let glued =
-                word.find(|c: char| !c.is_ascii_digit() && c != '.').filter(|&at| word[at..] == *"bpm");
-            let parts = match glued {
-                Some(at) if at > 0 => vec![&word[..at], &word[at..]],
-                _ => vec![word],
-            };
-            for part in parts {
-                tokens.push(Token {
-                    written: part.to_owned(),
-                    lower: part.to_lowercase(),
-                    ends_clause: false,
-                });
+    let mut word = String::new();
+    let mut characters = text.chars().peekable();
+    let mut before = ' ';
+    while let Some(c) = characters.next() {
+        let after = characters.peek().copied().unwrap_or(' ');
+        let in_number = matches!(c, '.' | '/') && before.is_ascii_digit() && after.is_ascii_digit();
+        let in_word = matches!(c, '\'' | '’' | '&') && before.is_alphanumeric() && after.is_alphanumeric();
+        if c.is_alphanumeric() || matches!(c, '#' | '♯' | '♭') || in_number || in_word {
+            word.push(c);
+        } else {
+            add(&mut tokens, &mut word);
+            if matches!(c, ',' | '.' | ';' | '!' | '?' | ')' | '(' | '\n' | '—' | '–')
+                && let Some(last) = tokens.last_mut()
+            {
+                last.ends_clause = true;
             }
         }
-        if chunk.ends_with([',', '.', ';', ':', '!', '?', ')'])
-            && let Some(last) = tokens.last_mut()
-        {
-            last.ends_clause = true;
+        before = c;
+    }
+    add(&mut tokens, &mut word);
+    tokens
+}
+
+/// Ends a word.
+fn add(tokens: &mut Vec<Token>, word: &mut String) {
+    let digits = word.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(0);
+    let unit =
+        if word[digits..].eq_ignore_ascii_case("bpm") { word.split_off(digits) } else { String::new() };
+    for written in [std::mem::take(word), unit] {
+        if !written.is_empty() {
+            tokens.push(Token { lower: written.to_lowercase(), written, ends_clause: false });
         }
     }
-    tokens
 }
 
 /// What one phrase stands for.
@@ -108,12 +119,13 @@ struct Reader<'v, 'b> {
     tokens: Vec<Token>,
     vocabulary: &'v Vocabulary,
     brief: &'b mut Brief<'v>,
+    /// Whether all of the text says what shall not be.
+    always_negated: bool,
     negated: bool,
 }
 
 impl<'v> Reader<'v, '_> {
     fn read(mut self) {
-        let always_negated = self.negated;
         let mut at = 0;
         while at < self.tokens.len() {
             let taken = self
@@ -128,7 +140,7 @@ impl<'v> Reader<'v, '_> {
             let clause_ends = self.tokens[at..at + taken].iter().any(|token| token.ends_clause);
             at += taken;
             if clause_ends {
-                self.negated = always_negated;
+                self.negated = self.always_negated;
             }
         }
     }
@@ -157,9 +169,11 @@ impl<'v> Reader<'v, '_> {
         } else {
             return None;
         };
-        let bpm = self.number(number_at)?;
-        self.brief.tempo = Some(self.said(bpm, at, count.min(self.tokens.len() - at)));
-        Some(count.min(self.tokens.len() - at))
+        let count = count.min(self.tokens.len() - at);
+        let bpm = self.number(number_at).filter(|_| self.in_one_clause(at, count))?;
+        let said = self.said(bpm, at, count);
+        self.take(said, |brief| &mut brief.tempo);
+        Some(count)
     }
 
     fn number(&self, at: usize) -> Option<f64> {
@@ -168,35 +182,77 @@ impl<'v> Reader<'v, '_> {
 
     fn metre(&mut self, at: usize) -> Option<usize> {
         let metre = self.lower(at).parse().ok()?;
-        self.brief.metre = Some(self.said(metre, at, 1));
+        let said = self.said(metre, at, 1);
+        self.take(said, |brief| &mut brief.metre);
         Some(1)
+    }
+
+    /// Takes in what a piece has one of: the first that is said. A second one, or one that shall not be, is not understood.
+    fn take<T>(
+        &mut self,
+        said: Said<T>,
+        field: impl for<'a> FnOnce(&'a mut Brief<'v>) -> &'a mut Option<Said<T>>,
+    ) {
+        let words = said.words.clone();
+        let field = field(self.brief);
+        if self.negated || field.is_some() {
+            self.brief.not_understood.push(words);
+        } else {
+            *field = Some(said);
+        }
+    }
+
+    /// Whether no comma or the like stands between these tokens.
+    fn in_one_clause(&self, at: usize, count: usize) -> bool {
+        self.tokens[at..at + count - 1].iter().all(|token| !token.ends_clause)
     }
 
     /// "D minor", "F# dorian", "B flat major", "in Dm", "key of A"; and a mode alone: "in minor", "dorian", "a minor key".
     fn key(&mut self, at: usize) -> Option<usize> {
-        let introduced = at > 0 && matches!(self.lower(at - 1), "in" | "of");
-        // The indefinite article is no tonic: "a minor key".
-        let article =
-            self.tokens[at].written == "a" && matches!(self.lower(at + 2), "key" | "mode" | "scale" | "mood");
-        for count in (1..=4.min(self.tokens.len() - at)).rev() {
+        let most = 4.min(self.tokens.len() - at);
+        for count in (1..=most).rev().filter(|&count| self.in_one_clause(at, count)) {
             let words: Vec<&str> =
                 self.tokens[at..at + count].iter().map(|token| token.written.as_str()).collect();
             let Ok(key) = words.join(" ").parse::<Key>() else { continue };
-            // One token may be a word by chance ("A", "Am", "Be"): it counts only as "in Am".
-            let capital = self.tokens[at].written.starts_with(|c: char| c.is_ascii_uppercase());
-            if !article && (count > 1 || (introduced && capital)) {
-                self.brief.key = Some(self.said(key, at, count));
+            if self.means_key(at, count) {
+                let said = self.said(key, at, count);
+                self.take(said, |brief| &mut brief.key);
                 return Some(count);
             }
         }
+        let (mode, count) = self.mode(at)?;
+        let said = self.said(mode, at, count);
+        self.take(said, |brief| &mut brief.mode);
+        Some(count)
+    }
+
+    /// The mode that is named here, and in how many words.
+    fn mode(&self, at: usize) -> Option<(Mode, usize)> {
         let two_words = format!("{} {}", self.lower(at), self.lower(at + 1));
         let named = |name: &str| Mode::ALL.into_iter().find(|mode| mode.name() == name);
-        let (mode, count) = match named(&two_words) {
-            Some(mode) => (mode, 2),
-            None => (named(self.lower(at))?, 1),
-        };
-        self.brief.mode = Some(self.said(mode, at, count));
-        Some(count)
+        named(&two_words).map(|mode| (mode, 2)).or_else(|| Some((named(self.lower(at))?, 1)))
+    }
+
+    /// Whether what could be read as a key is meant as one. Much of it may be plain English: "a major part", "lost in a dream",
+    /// "a flat tone".
+    fn means_key(&self, at: usize, count: usize) -> bool {
+        let written = self.tokens[at].written.as_str();
+        let end = at + count;
+        let introduced = at > 0 && matches!(self.lower(at - 1), "in" | "of");
+        let capital = written.starts_with(|c: char| c.is_ascii_uppercase());
+        // Nothing follows that an article could belong to.
+        let ends = self.tokens[end - 1].ends_clause
+            || end == self.tokens.len()
+            || self.number(end).is_some()
+            || matches!(self.lower(end), "at" | "and" | "with" | "over" | "but" | "then" | "bpm");
+        let article = written == "a" || (written == "A" && at == 0);
+        let with_mode = (at + 1..end).any(|at| self.mode(at).is_some());
+        match (with_mode, count) {
+            (true, _) => !article || ends,
+            (false, 1) if written.contains(['#', '♯', '♭']) => true,
+            (false, 1) => introduced && capital && (written.len() > 1 || ends),
+            (false, _) => introduced && (ends || !written.eq_ignore_ascii_case("a")),
+        }
     }
 
     fn phrase(&mut self, at: usize) -> Option<usize> {
@@ -219,7 +275,10 @@ impl<'v> Reader<'v, '_> {
             Meaning::Instrument(instrument) => self.brief.instruments.push(self.said(instrument, at, count)),
             Meaning::Style(style) => self.brief.styles.push(self.said(style, at, count)),
             Meaning::Mood(mood) => self.brief.moods.push(self.said(mood, at, count)),
-            Meaning::Tempo(bpm) => self.brief.tempo_range = Some(self.said(bpm, at, count)),
+            Meaning::Tempo(bpm) => {
+                let said = self.said(bpm, at, count);
+                self.take(said, |brief| &mut brief.tempo_range);
+            }
         }
         Some(count)
     }
@@ -265,7 +324,7 @@ impl<'v> Reader<'v, '_> {
         if words.negations.contains(&word) {
             self.negated = true;
         } else if matches!(word.as_str(), "but" | "with") {
-            self.negated = false;
+            self.negated = self.always_negated;
         } else if !words.filler.contains(&word) && word != "&" {
             self.brief.not_understood.push(self.tokens[at].written.clone());
         }
@@ -297,13 +356,24 @@ mod tests {
 
     #[test]
     fn tempi_in_numbers() {
-        for prompt in
-            ["at 90bpm", "90 BPM!", "tempo of 90", "bpm 90", "90 beats per minute", "tempo 90 bpm ok"]
-        {
+        for prompt in [
+            "at 90bpm",
+            "90 BPM!",
+            "90BPM",
+            "piano,90bpm",
+            "tempo of 90",
+            "tempo: 90",
+            "bpm 90",
+            "90 beats per minute",
+            "tempo 90 bpm ok",
+            "90 bpm, then 120 bpm",
+        ] {
             assert_eq!(brief(prompt).tempo.map(|said| said.value), Some(90.0), "{prompt}");
         }
         assert_eq!(brief("90 violins").tempo, None);
         assert_eq!(brief("tempo").tempo, None);
+        assert_eq!(brief("slow tempo, 2 guitars").tempo, None);
+        assert_eq!(brief("90 bpm, then 120 bpm").not_understood, ["120 bpm"]);
     }
 
     #[test]
@@ -317,6 +387,14 @@ mod tests {
             ("Eb", ""),
             ("I am in love", ""),
             ("a piano", ""),
+            ("a blues in A minor pentatonic", "A minor"),
+            ("C#m 80bpm", "C# minor"),
+            ("in E flat, slowly", "Eb major"),
+            ("in A", "A major"),
+            ("guitar with a sharp attack", ""),
+            ("a major upgrade of funk", ""),
+            ("Lost In A Dream", ""),
+            ("PIANO IN A DARK FOREST", ""),
             ("be happy", ""),
         ] {
             assert_eq!(
@@ -343,6 +421,27 @@ mod tests {
         assert!(brief.impossible.is_empty());
         let refused = read("strings and harp", "harp, vinyl", vocabulary());
         assert_eq!(names(&refused), ["strings"]);
+    }
+
+    #[test]
+    fn what_shall_not_be_is_never_taken_for_the_opposite() {
+        let brief_of = brief("piano, not in D minor, not 90 bpm, no 3/4");
+        assert_eq!((brief_of.key, brief_of.tempo, brief_of.metre), (None, None, None));
+        assert_eq!(brief_of.not_understood, ["D minor", "90 bpm", "3/4"]);
+        let refused = read("jazz", "D minor, fast, drums with electric piano", vocabulary());
+        assert_eq!(refused.not_understood, ["D minor", "fast"]);
+        assert!(["drums", "electric_piano"].iter().all(|name| refused.excluded.contains(&(*name).into())));
+        assert_eq!(brief("non-stop techno").styles[0].value.name, "techno");
+    }
+
+    #[test]
+    fn commas_need_no_space() {
+        let brief = brief("lofi,chill,piano,rain");
+        assert_eq!(
+            (brief.styles[0].value.name.as_str(), names(&brief).join(" ").as_str()),
+            ("lofi", "piano rain")
+        );
+        assert!(read("lofi", "drums,vinyl", vocabulary()).excluded.contains(&"vinyl".into()));
     }
 
     #[test]
