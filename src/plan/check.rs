@@ -2,7 +2,7 @@
 
 use crate::{
     plan::{
-        Plan, PlanError, form,
+        Plan, PlanError, brief, ensemble, form,
         vocabulary::{Layer, vocabulary},
     },
     request::{DURATION_SECONDS, PROMPT_CHARACTERS, Request, SEED_MAX, TEMPO_BPM},
@@ -48,15 +48,34 @@ pub(super) fn accept(wire: &CompositionPlan, request: &Request) -> Result<Plan, 
         let message = format!("last {:.3} s together, allowed are {low} to {high} s", wire.duration_seconds);
         return Err(PlanError { errors: vec![FieldError { field: "plan.sections".into(), message }] });
     }
+    leave_out(&mut wire, &request.negative_prompt)?;
+    let everybody = ensemble::together(wire.sections.iter().map(|section| &section.orchestration));
+    wire.theme.instrumentation = ensemble::instruments(&everybody);
+    wire.theme.textures = everybody.textures;
     wire.seed = request.seed;
     wire.sample_rate = request.output.rate.0;
-    if wire.theme.dynamic_curve.len() != wire.sections.len() {
-        let levels = wire.sections.iter().map(|section| form::level(section.role, section.energy));
-        wire.theme.dynamic_curve = levels.collect();
-    }
+    wire.theme.dynamic_curve =
+        wire.sections.iter().map(|section| form::level(section.role, section.energy)).collect();
     let plan = Plan::from_authored(wire, Vec::new())?;
     let warnings = corrections(&given, &plan);
     Ok(Plan { warnings, ..plan })
+}
+
+/// Takes the instruments that a negative prompt names out of every section, as planning does.
+fn leave_out(wire: &mut CompositionPlan, negative_prompt: &str) -> Result<(), PlanError> {
+    let excluded = brief::read("", negative_prompt, vocabulary()).excluded;
+    let played = wire.sections.iter().any(|section| section.orchestration.names().next().is_some());
+    for section in &mut wire.sections {
+        let Orchestration { rhythm, bass, harmony, lead, textures } = &mut section.orchestration;
+        for layer in [rhythm, bass, harmony, lead, textures] {
+            layer.retain(|name| !excluded.contains(name));
+        }
+    }
+    if played && wire.sections.iter().all(|section| section.orchestration.names().next().is_none()) {
+        let message = "leaves nobody of the plan to play; exclude less".to_owned();
+        return Err(PlanError { errors: vec![FieldError { field: "negative_prompt".into(), message }] });
+    }
+    Ok(())
 }
 
 fn derived_seconds(wire: &CompositionPlan) -> f64 {
@@ -78,11 +97,28 @@ fn corrections(given: &CompositionPlan, plan: &Plan) -> Vec<String> {
         compare(format!("plan.sections[{index}].start_seconds"), said.start_seconds, is.start_seconds);
         compare(format!("plan.sections[{index}].length_seconds"), said.length_seconds, is.length_seconds);
     }
-    let levels = given.theme.dynamic_curve.len();
-    if levels != 0 && levels != given.sections.len() {
+    if given.sample_rate == plan.sample_rate {
+        let mut compare = |field: String, said: u64, is: u64| {
+            if said != 0 && said != is {
+                warnings.push(format!("{field} was {said} and is {is}: it follows from bars and tempo"));
+            }
+        };
+        compare("plan.total_frames".into(), given.total_frames, plan.total_frames);
+        for (index, (said, is)) in given.sections.iter().zip(&plan.sections).enumerate() {
+            compare(format!("plan.sections[{index}].start_frame"), said.start_frame, is.start_frame);
+            compare(format!("plan.sections[{index}].length_frames"), said.length_frames, is.length_frames);
+        }
+    }
+    let (given_theme, theme) = (&given.theme, &plan.theme);
+    if !given_theme.dynamic_curve.is_empty() && given_theme.dynamic_curve != theme.dynamic_curve {
+        warnings.push(
+            "plan.theme.dynamic_curve was computed again: it follows from the sections' energies".into(),
+        );
+    }
+    if given.seed != plan.seed {
         warnings.push(format!(
-            "plan.theme.dynamic_curve had {levels} values for {} sections and was computed again",
-            given.sections.len()
+            "seed {} is new, but motif and sections keep what the plan has: plan again for another tune",
+            plan.seed
         ));
     }
     warnings

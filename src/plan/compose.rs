@@ -7,10 +7,10 @@ use crate::{
         Plan, PlanError,
         brief::{self, Brief, Said},
         ensemble, form, motif, prompt,
-        vocabulary::{Style, Vocabulary, vocabulary},
+        vocabulary::{Layer, Style, Vocabulary, vocabulary},
     },
     request::{Request, TEMPO_BPM},
-    wire::{CompositionPlan, FieldError, Inference, PlanSection, Source, Theme, Transition},
+    wire::{CompositionPlan, FieldError, Inference, Orchestration, PlanSection, Source, Theme, Transition},
 };
 
 /// Makes the plan of a request that brings none.
@@ -22,7 +22,12 @@ pub(super) fn compose(request: &Request) -> Result<Plan, PlanError> {
     for words in &brief.impossible {
         warnings.push(format!("\"{words}\" is left out: Timbre makes instrumental music"));
     }
-    Plan::from_authored(decisions.into_plan(request, &brief, vocabulary), warnings)
+    let players = ensemble::players(&brief, decisions.style, vocabulary);
+    if players.names().next().is_none() {
+        let message = "leaves nobody to play; exclude less".to_owned();
+        return Err(PlanError { errors: vec![FieldError { field: "negative_prompt".into(), message }] });
+    }
+    Plan::from_authored(decisions.into_plan(request, &brief, players, vocabulary), warnings)
 }
 
 /// What a piece is, before it is divided into sections.
@@ -93,8 +98,13 @@ impl<'v> Decisions<'v> {
         Ok(Self { style, metre, key, tempo_bpm, seconds, energy, inferred })
     }
 
-    fn into_plan(mut self, request: &Request, brief: &Brief<'_>, vocabulary: &Vocabulary) -> CompositionPlan {
-        let players = ensemble::players(brief, self.style, vocabulary);
+    fn into_plan(
+        mut self,
+        request: &Request,
+        brief: &Brief<'_>,
+        players: Orchestration,
+        vocabulary: &Vocabulary,
+    ) -> CompositionPlan {
         self.note_players(brief, &players);
         let bar_seconds = self.metre.bar_seconds(self.tempo_bpm);
         let division = form::sections(self.seconds, bar_seconds);
@@ -163,7 +173,7 @@ impl<'v> Decisions<'v> {
         }
     }
 
-    fn note_players(&mut self, brief: &Brief<'_>, players: &crate::wire::Orchestration) {
+    fn note_players(&mut self, brief: &Brief<'_>, players: &Orchestration) {
         let said = |name: &str| brief.instruments.iter().find(|said| said.value.name == name);
         for (field, names) in
             [("instrumentation", ensemble::instruments(players)), ("textures", players.textures.clone())]
@@ -199,12 +209,18 @@ impl<'v> Decisions<'v> {
     }
 }
 
-/// When instruments are named but neither style nor mood: the style whose usual players are most like them, the first of equals;
-/// drums need a style with drums.
+/// When instruments are named but neither style nor mood: the style whose usual players are most like them, the first of equals.
+/// Textures alone are no reason for a band: they get ambient.
 fn fitting_style<'v>(
     brief: &Brief<'v>,
     vocabulary: &'v Vocabulary,
 ) -> (&'v Style, Source, Option<&'static str>) {
+    let ambient = vocabulary.style("ambient");
+    if let Some(style) =
+        ambient.filter(|_| brief.instruments.iter().all(|said| said.value.layer == Layer::Textures))
+    {
+        return (style, Source::Style, Some("suits the textures named"));
+    }
     let shared = |style: &&Style| {
         let usual: Vec<&str> = style.instruments.names().collect();
         brief.instruments.iter().filter(|said| usual.contains(&said.value.name.as_str())).count()
@@ -266,6 +282,11 @@ fn tempo(
     let mood = brief.moods.iter().map(|said| said.value.tempo).sum::<f64>() / moods;
     let ([low, high], source, because) = match &brief.tempo_range {
         Some(said) => (said.value, Source::Prompt, said.words.clone()),
+        // Styles count quarters; in compound time the beat is as long as one and a half of them.
+        None if metre.eighths_per_beat() == 3 => {
+            let slower = |bpm: f64| (bpm / 1.5).max(*TEMPO_BPM.start());
+            (style.tempo.map(slower), Source::Style, format!("usual in {}, in dotted quarters", style.name))
+        }
         None => (style.tempo, Source::Style, format!("usual in {}", style.name)),
     };
     let at =

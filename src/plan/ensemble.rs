@@ -107,6 +107,27 @@ pub(super) fn in_section(players: &Orchestration, role: Role, energy: Energy, on
     section
 }
 
+/// Everybody who plays in any of the sections.
+pub(super) fn together<'a>(sections: impl Iterator<Item = &'a Orchestration>) -> Orchestration {
+    let mut all = Orchestration::default();
+    for section in sections {
+        for (layer, names) in [
+            (&mut all.rhythm, &section.rhythm),
+            (&mut all.bass, &section.bass),
+            (&mut all.harmony, &section.harmony),
+            (&mut all.lead, &section.lead),
+            (&mut all.textures, &section.textures),
+        ] {
+            for name in names {
+                if !layer.contains(name) {
+                    layer.push(name.clone());
+                }
+            }
+        }
+    }
+    all
+}
+
 /// Every instrument of an orchestration once, textures apart, in layer order.
 pub(super) fn instruments(players: &Orchestration) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();

@@ -155,7 +155,10 @@ pub(super) fn transition(
         (_, Role::Bridge | Role::Development) => 2.0,
         (kind, _) => return (kind, 0.0),
     };
-    (TransitionKind::Crossfade, beats.min(bars_before * beats_per_bar / 2.0).min(8.0))
+    match beats.min(bars_before * beats_per_bar / 2.0).min(8.0).floor() {
+        beats if beats >= 1.0 => (TransitionKind::Crossfade, beats),
+        _ => (TransitionKind::Continue, 0.0),
+    }
 }
 
 #[cfg(test)]
