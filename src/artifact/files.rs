@@ -58,6 +58,10 @@ impl Files {
         match fs::metadata(path) {
             Ok(found) if !found.is_file() => return Err(ArtifactError::NotAFile(path.to_owned())),
             Ok(_) if !self.overwrite => return Err(ArtifactError::Exists(path.to_owned())),
+            Err(source) if source.kind() == io::ErrorKind::InvalidFilename => {
+                return Err(ArtifactError::NotAFile(path.to_owned()));
+            }
+            // A directory that cannot be looked into is reported below.
             Ok(_) | Err(_) => {}
         }
         Ok(check_directory(directory_of(path))?.join(name))
@@ -82,6 +86,7 @@ impl Files {
 
     pub(super) fn save(&self, finished: &Finished, cancel: &dyn Cancel) -> Result<Manifest, ArtifactError> {
         self.check()?;
+        let earlier_stems = self.stems.as_deref().filter(|directory| stems::are_in(directory));
         let mut staging = Staging::new(self.overwrite, cancel);
         let audio = staging.write(&self.audio, |out| write_audio(out, finished))?;
         let mut written_stems = Vec::new();
@@ -100,6 +105,9 @@ impl Files {
             staging.write(path, |out| picture::write(out, finished))?;
         }
         staging.commit()?;
+        if let Some(directory) = earlier_stems {
+            stems::sweep(directory, &manifest.stems);
+        }
         Ok(manifest)
     }
 }
@@ -177,6 +185,22 @@ mod tests {
     }
 
     #[test]
+    fn stems_of_an_earlier_piece_go_and_other_files_stay() {
+        let root = tempfile::tempdir().unwrap();
+        let files = Files { overwrite: true, ..files(root.path()) };
+        let at = |name: &str| root.path().join("stems").join(name);
+        let save = || files.save(&sample::piece_with_stems(), &Never).unwrap();
+        fs::create_dir(root.path().join("stems")).unwrap();
+        fs::write(at("01-kick.wav"), "mine").unwrap();
+        save();
+        assert!(at("01-kick.wav").exists(), "what lay there before any stems is no stem");
+        fs::write(at("03-choir.wav"), "of an earlier piece").unwrap();
+        fs::write(at("notes.txt"), "mine").unwrap();
+        save();
+        assert!(!at("03-choir.wav").exists() && at("notes.txt").exists() && at("01-drums.wav").exists());
+    }
+
+    #[test]
     fn what_cannot_be_written_is_refused_early() {
         let root = tempfile::tempdir().unwrap();
         let good = files(root.path());
@@ -189,6 +213,7 @@ mod tests {
         assert!(matches!(audio("new/"), Err(ArtifactError::NotAFile(_))));
         assert!(matches!(audio(".."), Err(ArtifactError::NotAFile(_))));
         assert!(matches!(audio(""), Err(ArtifactError::NotAFile(_))));
+        assert!(matches!(audio(&"long".repeat(100)), Err(ArtifactError::NotAFile(_))));
         fs::write(root.path().join("there"), "").unwrap();
         assert!(matches!(audio("there"), Err(ArtifactError::Exists(_))));
         assert!(matches!(audio("there/a.wav"), Err(ArtifactError::NotADirectory(_))));

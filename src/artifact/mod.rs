@@ -93,7 +93,7 @@ pub enum ArtifactError {
     #[error("{} exists already: choose another path, or allow it to be overwritten", .0.display())]
     Exists(PathBuf),
     /// The path names no file that could be written.
-    #[error("{} cannot be written as a file: give a path that ends in a file name and is no directory", .0.display())]
+    #[error("{} cannot be written as a file: give a path that ends in a file name, not too long, and is no directory", .0.display())]
     NotAFile(PathBuf),
     /// The path names something that is no directory.
     #[error("{} is not a directory: give the path of a directory", .0.display())]

@@ -113,7 +113,7 @@ impl Shelf {
         let audio_name = audio_name(finished.format());
         let audio = create(&draft.path().join(&audio_name), cancel, |out| write_audio(out, finished))?;
         let mut stems = Vec::new();
-        if !finished.stems.is_empty() {
+        if finished.unmastered.is_some() {
             create(&draft.path().join(STEMS), cancel, |out| {
                 stems = stems::write_archive(out, finished, draft.path(), cancel)?;
                 Ok(())

@@ -1,6 +1,10 @@
 //! The stems: one unmastered 32-bit float WAV per instrument group, and the mix that they sum to.
 
-use std::io::{self, Seek, Write};
+use std::{
+    fs,
+    io::{self, Seek, Write},
+    path::Path,
+};
 
 use zip::{CompressionMethod, DateTime, ZipWriter, write::SimpleFileOptions};
 
@@ -59,12 +63,34 @@ impl Part<'_> {
     }
 }
 
+/// Whether a directory holds stems.
+pub(super) fn are_in(directory: &Path) -> bool {
+    directory.join(format!("{MIX}.wav")).is_file()
+}
+
+/// Deletes the stems of an earlier piece from a directory that now holds `current`: together they would be no piece. What is
+/// not named like a stem stays. A file that cannot be deleted is reported in the log.
+pub(super) fn sweep(directory: &Path, current: &[StemFile]) {
+    let Ok(entries) = fs::read_dir(directory) else { return };
+    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let numbered = name
+            .as_bytes()
+            .get(..3)
+            .is_some_and(|start| start[0].is_ascii_digit() && start[1].is_ascii_digit() && start[2] == b'-');
+        let stale = numbered && name.ends_with(".wav") && current.iter().all(|stem| stem.file != name);
+        if stale && let Err(error) = fs::remove_file(&path) {
+            tracing::warn!(path = %path.display(), %error, "a stem of an earlier piece is still there");
+        }
+    }
+}
+
 /// Writes all parts into a ZIP archive, stored as they are and dated 1980-01-01, so that equal stems give equal bytes.
 /// One part at a time passes through a temporary file in `scratch`.
 pub(super) fn write_archive<W: Write + Seek>(
     out: W,
     finished: &Finished,
-    scratch: &std::path::Path,
+    scratch: &Path,
     cancel: &dyn Cancel,
 ) -> io::Result<Vec<StemFile>> {
     let mut archive = ZipWriter::new(out);

@@ -18,8 +18,8 @@ const LIMITED_EFFECT: f64 = 0.6;
 const LONGEST_STEP: f64 = 0.2;
 /// The search ends this close to the target.
 const CLOSE_LU: f64 = 0.1;
-/// A measured true peak may be this far over the ceiling: the limiter's filter and the meter's are not the same.
-const OVER_DB: f64 = 0.05;
+/// The limiter aims this far under the ceiling: its filter and the meter's are not the same, and dither adds to the peaks.
+const MARGIN_DB: f64 = 0.03;
 /// Rounds of the search; two to four are usual.
 const ROUNDS: usize = 10;
 /// Rounds after these lower the gain together with the ceiling, which is certain to end below it.
@@ -66,7 +66,7 @@ pub(super) fn reach(prepared: Pcm, target: &Target, cancel: &dyn Cancel) -> Resu
     let source = meter::loudness(&prepared, cancel)?;
     let mut drive = Drive {
         gain_db: source.map_or(headroom.min(0.0), |loudness| (target.loudness.0 - loudness).min(most)),
-        ceiling_db: target.true_peak.0,
+        ceiling_db: target.true_peak.0 - MARGIN_DB,
     };
     let mut before: Option<(f64, f64)> = None;
     let mut round = 0;
@@ -87,12 +87,12 @@ pub(super) fn reach(prepared: Pcm, target: &Target, cancel: &dyn Cancel) -> Resu
         // The peak costs more to measure than the loudness, and only counts at the end of the search.
         let peak = if settled || round > FREE_ROUNDS { meter::true_peak(&sound, cancel)? } else { None };
         let over = peak.map_or(0.0, |peak| peak - target.true_peak.0);
-        if (over <= OVER_DB && settled) || round >= ROUNDS {
+        if (over <= 0.0 && settled) || round >= ROUNDS {
             return Ok(Levelled { sound, gain_db: drive.gain_db, limited_db, held_back });
         }
         before = loudness.map(|loudness| (drive.gain_db, loudness));
-        if over > OVER_DB {
-            drive.ceiling_db -= over;
+        if over > 0.0 {
+            drive.ceiling_db -= over + MARGIN_DB;
         }
         if round > FREE_ROUNDS {
             drive.gain_db -= over.max(0.0);

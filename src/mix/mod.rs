@@ -26,7 +26,7 @@ use crate::{
 pub struct Mix {
     /// Exactly the plan's length at the rate that was asked for.
     pub sound: Pcm,
-    /// The same for each stem; they sum to `sound` within 1e-6. Empty unless every section brought stems.
+    /// The same for each stem; they sum to `sound` within 1e-6. Empty when no section brought stems.
     pub stems: Vec<Stem>,
 }
 
@@ -86,6 +86,12 @@ pub enum MixError {
         frames: usize,
         /// Length of the section.
         expected: usize,
+    },
+    /// A section that sounds brings no stems, others do.
+    #[error("section {section} brings no stems, other sections do")]
+    NoStems {
+        /// Id of the section.
+        section: String,
     },
     /// A section has a sample that is infinite or not a number.
     #[error(
@@ -169,7 +175,11 @@ fn place(slots: &[Slot], sections: Vec<Rendered>, spec: Spec) -> Result<Mix, Mix
     for (slot, section) in slots.iter().zip(&sections) {
         slot.check(section, spec)?;
     }
-    let stems = sections.iter().all(|section| !section.stems.is_empty());
+    let stems = sections.iter().any(|section| !section.stems.is_empty());
+    let without = |section: &Rendered| section.stems.is_empty() && section.sound.peak() > 0.0;
+    if let Some((slot, _)) = slots.iter().zip(&sections).find(|(_, section)| stems && without(section)) {
+        return Err(MixError::NoStems { section: slot.id.clone() });
+    }
     let mut timeline = Timeline::new(spec, slots.last().map_or(0, |slot| slot.end), stems);
     for (slot, section) in slots.iter().zip(sections) {
         timeline.place(slot, section);

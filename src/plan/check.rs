@@ -57,7 +57,7 @@ pub(super) fn accept(wire: &CompositionPlan, request: &Request) -> Result<Plan, 
     wire.theme.dynamic_curve =
         wire.sections.iter().map(|section| form::level(section.role, section.energy)).collect();
     let plan = Plan::from_authored(wire, Vec::new())?;
-    let warnings = corrections(&given, &plan);
+    let warnings = corrections(&given, &plan, request);
     Ok(Plan { warnings, ..plan })
 }
 
@@ -84,7 +84,7 @@ fn derived_seconds(wire: &CompositionPlan) -> f64 {
 }
 
 /// Derived values that were given and are not what they were said to be.
-fn corrections(given: &CompositionPlan, plan: &Plan) -> Vec<String> {
+fn corrections(given: &CompositionPlan, plan: &Plan, request: &Request) -> Vec<String> {
     let mut warnings = Vec::new();
     let mut compare = |field: String, said: f64, is: f64| {
         if said != 0.0 && (said - is).abs() > SAME_SECONDS {
@@ -114,6 +114,9 @@ fn corrections(given: &CompositionPlan, plan: &Plan) -> Vec<String> {
         warnings.push(
             "plan.theme.dynamic_curve was computed again: it follows from the sections' energies".into(),
         );
+    }
+    if given.prompt != request.prompt {
+        warnings.push("the plan says what is played; the new prompt is only written down".into());
     }
     if given.seed != plan.seed {
         warnings.push(format!(

@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     music::Metre,
     request::Defaults,
-    wire::{GenerationRequest, OutputOptions, Role, Source, TransitionKind},
+    wire::{GenerationRequest, Orchestration, OutputOptions, Role, Source, TransitionKind},
 };
 
 fn request(wire: GenerationRequest) -> Request {
@@ -211,4 +211,68 @@ fn long_pieces_end_with_an_outro() {
         assert_eq!(plan.sections.last().map(|section| section.role), Some(Role::Outro));
         assert_eq!(plan.sections.iter().any(|section| section.role == Role::Bridge), seconds >= 150.0);
     }
+}
+
+#[test]
+fn a_negative_prompt_takes_players_out_of_a_plan() {
+    let wire = planned("lofi", 60.0, 3).to_wire();
+    let without = |negative: &str| {
+        plan(&request(GenerationRequest {
+            prompt: "lofi".into(),
+            negative_prompt: Some(negative.into()),
+            plan: Some(wire.clone()),
+            ..GenerationRequest::default()
+        }))
+    };
+    let plan = without("drums, vinyl").unwrap();
+    let drums = |names: &[String]| names.iter().any(|name| name.contains("drums") || name == "vinyl");
+    assert!(drums(&wire.theme.instrumentation) && !drums(&plan.theme.instrumentation));
+    assert!(!drums(&plan.theme.textures));
+    assert!(plan.sections.iter().all(|section| section.orchestration.rhythm.is_empty()));
+    let everybody = wire.theme.instrumentation.join(", ").replace('_', " ") + ", vinyl, rain";
+    assert_eq!(without(&everybody).unwrap_err().errors[0].field, "negative_prompt");
+}
+
+#[test]
+fn what_follows_from_an_edited_plan_is_computed_again_and_said() {
+    let plan = edited(|plan| {
+        plan.total_frames = 5;
+        plan.sections[1].start_frame = 1;
+        for section in &mut plan.sections {
+            section.orchestration =
+                Orchestration { harmony: vec!["harp".into()], ..Orchestration::default() };
+        }
+        plan.theme.dynamic_curve = vec![0.1];
+    })
+    .unwrap();
+    assert_eq!(plan.theme.instrumentation, ["harp"]);
+    for field in ["plan.total_frames", "plan.sections[1].start_frame", "plan.theme.dynamic_curve"] {
+        assert!(plan.warnings().iter().any(|warning| warning.starts_with(field)), "{:?}", plan.warnings());
+    }
+}
+
+#[test]
+fn crossfades_are_whole_beats_in_every_metre() {
+    for metre in Metre::ALL {
+        let made = planned(&format!("ambient in {metre}"), 40.0, 1);
+        assert_eq!(made.time_signature, metre);
+        for section in &made.sections {
+            assert_eq!(section.transition.beats.fract(), 0.0, "{metre} {:?}", section.transition);
+        }
+    }
+}
+
+#[test]
+fn the_beat_of_compound_time_is_slower() {
+    for seed in 0..20 {
+        let tempo = planned("pop in 6/8", 40.0, seed).tempo_bpm;
+        assert!((60.0..=90.0).contains(&tempo), "{tempo} dotted quarters a minute");
+    }
+}
+
+#[test]
+fn textures_alone_get_no_band() {
+    let made = planned("rain", 40.0, 1);
+    assert_eq!((made.style.as_str(), made.theme.textures.join(" ").as_str()), ("ambient", "rain"));
+    assert!(made.sections.iter().all(|section| section.orchestration.rhythm.is_empty()));
 }

@@ -4,7 +4,7 @@ use std::{error::Error, io, process::ExitCode};
 
 use thiserror::Error;
 
-use super::options::OptionsError;
+use super::{options::OptionsError, say};
 use crate::{
     app::AppError, artifact::ArtifactError, config::ConfigError, job::run::RunError, plan::PlanError,
     render::engines::EngineChoiceError, request::RequestError, wire::FieldError,
@@ -42,20 +42,20 @@ pub(super) enum Failure {
 impl Failure {
     /// Says it on standard error and gives the exit code.
     pub(super) fn report(&self) -> ExitCode {
-        eprintln!("error: {self}");
+        say(&format!("error: {self}"));
         for error in self.fields() {
             match option(&error.field) {
-                Some(option) => eprintln!("  {option} ({}): {}", error.field, error.message),
-                None => eprintln!("  {}: {}", error.field, error.message),
+                Some(option) => say(&format!("  {option} ({}): {}", error.field, error.message)),
+                None => say(&format!("  {}: {}", error.field, error.message)),
             }
         }
         if let Self::Engine(error @ EngineChoiceError::Unavailable { .. }) = self {
-            eprintln!("  --engine: {error}");
+            say(&format!("  --engine: {error}"));
         }
         if let Self::Artifact(ArtifactError::Exists(_))
         | Self::Run(RunError::Artifact(ArtifactError::Exists(_))) = self
         {
-            eprintln!("  --force overwrites it");
+            say("  --force overwrites it");
         }
         ExitCode::from(self.exit_code())
     }

@@ -38,7 +38,7 @@ pub(super) struct Generate {
     /// Draw waveform and spectrogram into this PNG.
     #[arg(long, value_name = "FILE")]
     picture: Option<PathBuf>,
-    /// Overwrite files that exist.
+    /// Overwrite files that exist; stems of an earlier piece in the directory of stems are deleted.
     #[arg(short, long)]
     force: bool,
     /// Print one JSON document on standard output instead of text.
@@ -64,7 +64,7 @@ struct Report<'a> {
 
 impl Generate {
     pub(super) fn run(self, rendering: &Rendering) -> Result<(), Failure> {
-        let (wire, again) = self.request.into_request(self.stems.is_some())?;
+        let (wire, again) = self.request.into_request(self.stems.is_some(), self.output.as_deref())?;
         let request = Request::new(wire, &self.export.defaults())?;
         let chosen = app::engines(rendering)?.choose(&request)?;
         // Planned here for the file's name, and so that a wrong request is refused before anything starts.
@@ -139,6 +139,8 @@ fn quoted(path: &Path) -> String {
 fn default_name(plan: &Plan, request: &Request) -> PathBuf {
     let words = plan.title.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
     let mut name = words.collect::<Vec<_>>().join("-").to_lowercase();
+    // Half of what file systems take, so that the seed fits behind it.
+    name = name.char_indices().take_while(|(at, c)| at + c.len_utf8() <= 120).map(|(_, c)| c).collect();
     if name.is_empty() {
         name.push_str("piece");
     }

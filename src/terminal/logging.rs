@@ -13,6 +13,7 @@ pub(super) fn start(settings: &Log) -> Result<(), ConfigError> {
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
+        .log_internal_errors(false)
         .with_ansi(io::stderr().is_terminal());
     let started = match settings.log_format {
         LogFormat::Human => log.try_init(),

@@ -114,6 +114,11 @@ fn engines(rendering: &Rendering, json: bool) -> Result<(), Failure> {
     print(&table::table(&["engine", "available", "why", "licence of what it makes"], &rows, &[]))
 }
 
+/// A line for the person at the terminal, on standard error. When that is closed, nobody is there to be told.
+fn say(text: &str) {
+    writeln!(io::stderr().lock(), "{text}").ok();
+}
+
 /// Prints to standard output. That nobody reads on (`timbre ... | head`) is no error.
 fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();

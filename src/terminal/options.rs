@@ -22,6 +22,9 @@ use crate::{
 /// Largest plan or manifest that is read, in bytes.
 const LARGEST_FILE: u64 = 4 << 20;
 
+/// File names that promise what Timbre does not write.
+const OTHER_FORMATS: [&str; 9] = ["mp3", "ogg", "opus", "m4a", "aac", "aif", "aiff", "wma", "mid"];
+
 /// What the music should be and what the file should be like.
 #[derive(Clone, Debug, Args)]
 pub(super) struct RequestOptions {
@@ -55,7 +58,8 @@ pub(super) struct RequestOptions {
     /// Render this plan, as printed by `timbre plan --json`; - reads it from standard input.
     #[arg(long, value_name = "FILE", conflicts_with = "from")]
     plan: Option<PathBuf>,
-    /// Render again what this manifest describes; other options change single fields.
+    /// Render again what this manifest describes, to the same bytes. With options that change the music (prompt, duration, seed,
+    /// tempo, key, time signature, negative prompt) the piece is planned anew; with others the same plan is rendered.
     #[arg(long, value_name = "MANIFEST")]
     from: Option<PathBuf>,
     #[command(flatten)]
@@ -93,7 +97,7 @@ struct OutputOption {
     /// 1 (mono) or 2 (stereo).
     #[arg(long, value_name = "N")]
     channels: Option<u16>,
-    /// Container.
+    /// Container; the name of the file decides when left out.
     #[arg(long)]
     format: Option<FormatOption>,
     /// Integrated loudness to reach in LUFS, -40 to -5.
@@ -128,6 +132,14 @@ pub(super) enum OptionsError {
         /// What the system said.
         source: io::Error,
     },
+    /// The name of the file promises another format than will be written.
+    #[error("--output {}: the name does not fit the format {format}; use .wav or .flac, with --format or without", .path.display())]
+    Extension {
+        /// The file.
+        path: PathBuf,
+        /// What would be written.
+        format: String,
+    },
     /// A file is not what it should be.
     #[error("{} is no {what}: {reason}", .path.display())]
     Content {
@@ -141,22 +153,23 @@ pub(super) enum OptionsError {
 }
 
 impl RequestOptions {
-    /// The request, and the manifest it was taken from if any.
+    /// The request, for a file at `output`; and the manifest that it renders again, if it does.
     ///
     /// # Errors
-    /// When a plan or manifest cannot be read.
+    /// When a plan or manifest cannot be read, or the file's name says another format than the options.
     pub(super) fn into_request(
         self,
         stems: bool,
+        output: Option<&Path>,
     ) -> Result<(GenerationRequest, Option<Manifest>), OptionsError> {
-        let manifest: Option<Manifest> =
+        let format = format_of(output, self.output.format)?;
+        let mut manifest: Option<Manifest> =
             self.from.as_deref().map(|path| read_json(path, "manifest")).transpose()?;
-        let mut request = match &manifest {
-            Some(manifest) => {
-                GenerationRequest { plan: Some(manifest.plan.clone()), ..manifest.request.clone() }
-            }
-            None => GenerationRequest::default(),
-        };
+        let mut request = manifest.as_ref().map_or_else(GenerationRequest::default, |it| it.request.clone());
+        if self.changes_the_music() {
+            manifest = None;
+        }
+        request.plan = manifest.as_ref().map(|manifest| manifest.plan.clone());
         if let Some(path) = &self.plan {
             let plan: CompositionPlan = read_json(path, "plan")?;
             request.prompt.clone_from(&plan.prompt);
@@ -174,8 +187,20 @@ impl RequestOptions {
         set(&mut request.time_signature, self.time_signature);
         set(&mut request.negative_prompt, self.negative_prompt);
         self.sampling.apply(&mut request.sampling);
-        self.output.apply(request.output.get_or_insert_default(), stems);
+        let file = request.output.get_or_insert_default();
+        self.output.apply(file, stems);
+        set(&mut file.format, format);
         Ok((request, manifest))
+    }
+
+    fn changes_the_music(&self) -> bool {
+        self.prompt.is_some()
+            || self.duration.is_some()
+            || self.seed.is_some()
+            || self.tempo.is_some()
+            || self.key.is_some()
+            || self.time_signature.is_some()
+            || self.negative_prompt.is_some()
     }
 }
 
@@ -198,7 +223,6 @@ impl OutputOption {
         set(&mut output.sample_rate, self.sample_rate);
         set(&mut output.bit_depth, self.bit_depth);
         set(&mut output.channels, self.channels);
-        set(&mut output.format, self.format.map(FormatOption::into));
         set(&mut output.loudness_lufs, self.loudness);
         set(&mut output.true_peak_dbtp, self.true_peak);
         output.stems = Some(stems);
@@ -230,18 +254,44 @@ impl From<FormatOption> for OutputFormat {
     }
 }
 
+/// The format that option and file name ask for; `None` when neither does.
+fn format_of(
+    output: Option<&Path>,
+    option: Option<FormatOption>,
+) -> Result<Option<OutputFormat>, OptionsError> {
+    let asked = option.map(OutputFormat::from);
+    let Some(path) = output else { return Ok(asked) };
+    let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    let named =
+        [OutputFormat::Wav, OutputFormat::Flac].into_iter().find(|format| format.extension() == extension);
+    let wrong = |format: &str| OptionsError::Extension { path: path.to_owned(), format: format.to_owned() };
+    match (asked, named) {
+        (Some(asked), Some(named)) if asked != named => Err(wrong(asked.extension())),
+        (asked, None) if OTHER_FORMATS.contains(&extension.as_str()) => {
+            Err(wrong(asked.unwrap_or_default().extension()))
+        }
+        (asked, named) => Ok(asked.or(named)),
+    }
+}
+
 /// Reads JSON from a file, or from standard input when the path is `-`. What is wrong with it is said with its place.
 fn read_json<T: DeserializeOwned>(path: &Path, what: &'static str) -> Result<T, OptionsError> {
     let mut text = String::new();
     let read = match path.to_str() {
-        Some("-") => io::stdin().lock().take(LARGEST_FILE).read_to_string(&mut text),
-        _ => fs::File::open(path).and_then(|file| file.take(LARGEST_FILE).read_to_string(&mut text)),
+        Some("-") => io::stdin().lock().take(LARGEST_FILE + 1).read_to_string(&mut text),
+        _ => fs::File::open(path).and_then(|file| file.take(LARGEST_FILE + 1).read_to_string(&mut text)),
     };
     read.map_err(|source| OptionsError::Read { path: path.to_owned(), source })?;
+    let wrong = |reason: String| OptionsError::Content { path: path.to_owned(), what, reason };
+    if text.len() as u64 > LARGEST_FILE {
+        return Err(wrong(format!("it is larger than {} MiB", LARGEST_FILE >> 20)));
+    }
     let mut json = serde_json::Deserializer::from_str(&text);
-    serde_path_to_error::deserialize(&mut json).map_err(|error| {
+    let content = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let at = error.path().to_string();
         let reason = if at == "." { error.inner().to_string() } else { format!("{at}: {}", error.inner()) };
-        OptionsError::Content { path: path.to_owned(), what, reason }
-    })
+        wrong(reason)
+    })?;
+    json.end().map_err(|error| wrong(error.to_string()))?;
+    Ok(content)
 }

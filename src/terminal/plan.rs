@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{Failure, describe, options::RequestOptions, print, print_json};
+use super::{Failure, describe, options::RequestOptions, print, print_json, say};
 use crate::{config::Export, plan, request::Request};
 
 /// What to plan.
@@ -19,10 +19,10 @@ pub(super) struct MakePlan {
 
 impl MakePlan {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let (wire, _) = self.request.into_request(false)?;
+        let (wire, _) = self.request.into_request(false, None)?;
         let plan = plan::plan(&Request::new(wire, &self.export.defaults())?)?;
         for warning in plan.warnings() {
-            eprintln!("warning: {warning}");
+            say(&format!("warning: {warning}"));
         }
         if self.json {
             return print_json(&plan.to_wire());

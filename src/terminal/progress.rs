@@ -12,6 +12,7 @@ use std::{
 
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
+use super::say;
 use crate::{job::run::Progress, plan::Plan, wire::JobState};
 
 /// Steps of a bar.
@@ -86,7 +87,7 @@ impl Progress for TerminalProgress<'_> {
                 spinner.enable_steady_tick(Duration::from_millis(120));
                 bars.whole = Some(spinner);
             }
-            View::Lines(_) if later => eprintln!("{}", state.name()),
+            View::Lines(_) if later => say(state.name()),
             View::Bars(_) | View::Lines(_) | View::Silent => {}
         }
         self.go_on()
@@ -105,13 +106,13 @@ impl Progress for TerminalProgress<'_> {
         match &self.view {
             View::Silent => {}
             View::Lines(lines) => {
-                eprintln!("{}", (self.describe)(plan));
+                say(&(self.describe)(plan));
                 let mut lines = lock(lines);
                 lines.labels = labels.collect();
                 lines.reached = vec![0.0; plan.sections.len()];
             }
             View::Bars(bars) => {
-                eprintln!("{}", (self.describe)(plan));
+                say(&(self.describe)(plan));
                 let width =
                     plan.sections.iter().map(|section| section.label.chars().count()).max().unwrap_or(0);
                 let mut bars = lock(bars);
@@ -145,7 +146,7 @@ impl Progress for TerminalProgress<'_> {
                     && (done * LINES).floor() > *reached
                 {
                     *reached = (done * LINES).floor();
-                    eprintln!("rendering {label}: {:.0} %", *reached / LINES * 100.0);
+                    say(&format!("rendering {label}: {:.0} %", *reached / LINES * 100.0));
                 }
             }
             View::Bars(bars) => {

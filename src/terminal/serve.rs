@@ -1,6 +1,6 @@
 //! `timbre serve`.
 
-use super::Failure;
+use super::{Failure, say};
 use crate::{
     app::{self, AppError},
     config::{Export, Rendering, Service},
@@ -10,9 +10,9 @@ pub(super) fn run(service: &Service, rendering: &Rendering, export: &Export) -> 
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(AppError::Threads)?;
     let ready = |address| {
-        eprintln!(
+        say(&format!(
             "Timbre listens on http://{address} (documentation: http://{address}/docs); Ctrl-C stops it"
-        );
+        ));
     };
     runtime.block_on(app::serve(service, rendering, export, ready, interrupted()))?;
     Ok(())
@@ -21,7 +21,7 @@ pub(super) fn run(service: &Service, rendering: &Rendering, export: &Export) -> 
 /// Ends at the first interrupt or termination; the second one ends the process at once.
 async fn interrupted() {
     signal().await;
-    eprintln!("stopping: running jobs may finish; once more stops at once");
+    say("stopping: running jobs may finish; once more stops at once");
     tokio::spawn(async {
         signal().await;
         #[expect(clippy::exit, reason = "the second signal asks for just that")]

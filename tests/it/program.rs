@@ -102,8 +102,14 @@ fn rendering_a_manifest_again_gives_the_same_bytes() {
     good(&directory, &["generate", "--from", "a.json", "--output", "b.flac"]);
     let bytes = |name: &str| fs::read(directory.path().join(name)).unwrap();
     assert!(bytes("a.flac") == bytes("b.flac"));
-    good(&directory, &["generate", "--from", "a.json", "--seed", "5", "--output", "c.flac"]);
-    assert!(bytes("a.flac") != bytes("c.flac"));
+    good(&directory, &["generate", "--from", "a.json", "--seed", "5", "--tempo", "60", "--output", "c.wav"]);
+    let manifest = |name: &str| json(&fs::read_to_string(directory.path().join(name)).unwrap());
+    let (before, after) = (manifest("a.json"), manifest("c.json"));
+    assert_ne!(before["plan"]["theme"]["motif"], after["plan"]["theme"]["motif"], "planned anew");
+    assert_eq!(
+        (after["plan"]["tempo_bpm"].as_f64(), after["audio"]["format"].as_str()),
+        (Some(60.0), Some("wav"))
+    );
 }
 
 #[test]
@@ -145,6 +151,46 @@ fn a_plan_can_be_edited_and_rendered() {
     let output = run(&directory, &["generate", "--plan", "plan.json", "--output", "b.wav"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("plan.sections[1].bars"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn the_name_of_the_file_decides_the_format() {
+    let directory = tempfile::tempdir().unwrap();
+    good(&directory, &short(&["--output", "a.flac"]));
+    assert_eq!(fs::read(directory.path().join("a.flac")).unwrap()[..4], *b"fLaC");
+    for arguments in [&["--output", "b.wav", "--format", "flac"][..], &["--output", "b.mp3"]] {
+        let error = refused(&short(arguments));
+        assert!(error.contains("--output") && error.contains(".wav or .flac"), "{error}");
+    }
+}
+
+#[test]
+fn a_long_title_makes_a_name_that_fits() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut plan = json(&good(&directory, &["plan", "-p", "calm pad", "-d", "2", "-s", "1", "--json"]));
+    plan["title"] = "雨".repeat(200).into();
+    fs::write(directory.path().join("plan.json"), plan.to_string()).unwrap();
+    good(&directory, &["generate", "--plan", "plan.json"]);
+    fs::write(directory.path().join("plan.json"), plan.to_string() + "{").unwrap();
+    let output = run(&directory, &["generate", "--plan", "plan.json"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("trailing characters"), "{}", text(&output.stderr));
+}
+
+/// Nobody reads what is said on the side: that is no reason not to do the work.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_closed_or_full_standard_error_changes_nothing() {
+    let full = || fs::File::options().write(true).open("/dev/full").unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let done =
+        timbre(&directory).args(short(&["--output", "a.wav", "--log", "trace"])).stderr(full()).status();
+    assert!(done.unwrap().success());
+    let wrong = timbre(&directory).args(["generate", "--prompt", ""]).stderr(full()).status();
+    assert_eq!(wrong.unwrap().code(), Some(2));
+    let unsaid = timbre(&directory).args(["engines"]).stdout(full()).output().unwrap();
+    assert_eq!(unsaid.status.code(), Some(1));
+    assert!(text(&unsaid.stderr).contains("standard output"));
 }
 
 #[test]
