@@ -24,8 +24,8 @@ lint: ## Formatting, lints with and without default features, documentation: war
 check: lint test ## What CI runs: lint, test, schema drift, licences and advisories where cargo-deny is installed
 	$(CARGO) run --locked --quiet -- schema --write schemas
 	@test -z "$$(git status --porcelain schemas)" || { git diff --stat schemas; echo "schemas/ has changed: commit what 'make schemas' wrote"; exit 1; }
-	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --locked check licenses bans sources; \
-	else echo "cargo-deny is not installed: licences were not checked"; fi
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --locked check advisories licenses bans sources; \
+	else echo "cargo-deny is not installed: licences and advisories were not checked"; fi
 
 serve: ## Run the service on http://127.0.0.1:8000
 	$(CARGO) run --release --locked -- serve

@@ -43,9 +43,9 @@ pub enum DeviceChoice {
     Metal,
 }
 
-/// What a request leaves open.
+/// What a request leaves open, and what it may take.
 #[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Defaults of a request")]
+#[command(next_help_heading = "Requests")]
 pub struct Export {
     /// Length of a piece in seconds when none is asked for, 1 to 600.
     #[arg(long, env = "TIMBRE_DEFAULT_DURATION", value_name = "SECONDS", default_value_t = 120.0, value_parser = duration)]
@@ -56,6 +56,9 @@ pub struct Export {
     /// Sample format of the finished file when none is asked for: 16, 24 or 32f.
     #[arg(long, env = "TIMBRE_EXPORT_BIT_DEPTH", value_name = "FORMAT", default_value = "24", value_parser = bit_depth)]
     pub export_bit_depth: BitDepth,
+    /// Memory in MiB that one piece may take; a piece that would need more is refused.
+    #[arg(long, env = "TIMBRE_MEMORY_LIMIT", value_name = "MIB", default_value = "8192")]
+    pub memory_limit: NonZeroUsize,
 }
 
 /// What the log looks like. The filter itself is `RUST_LOG`-like text.
@@ -172,6 +175,7 @@ impl Export {
                 bit_depth: self.export_bit_depth,
                 ..Output::default()
             },
+            memory_limit: (self.memory_limit.get() as u64) << 20,
         }
     }
 }

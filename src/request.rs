@@ -31,18 +31,20 @@ pub const TRUE_PEAK_DBTP: RangeInclusive<f64> = -12.0..=0.0;
 /// Largest seed: the largest integer that every JSON reader keeps exact.
 pub const SEED_MAX: u64 = (1 << 53) - 1;
 
-/// What a request leaves open.
+/// What a request leaves open, and what it may take.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Defaults {
     /// Length of a piece, in seconds.
     pub duration_seconds: f64,
     /// The finished file.
     pub output: Output,
+    /// Most memory that a piece may take, in bytes.
+    pub memory_limit: u64,
 }
 
 impl Default for Defaults {
     fn default() -> Self {
-        Self { duration_seconds: 120.0, output: Output::default() }
+        Self { duration_seconds: 120.0, output: Output::default(), memory_limit: 8 << 30 }
     }
 }
 
@@ -89,6 +91,8 @@ pub struct Request {
     pub duration_seconds: Option<f64>,
     /// Length to plan for when neither the request nor a plan says one.
     pub default_duration_seconds: f64,
+    /// Most memory that it may take, in bytes.
+    pub memory_limit: u64,
     /// The seed, given or drawn.
     pub seed: u64,
     /// Which engine renders.
@@ -163,6 +167,7 @@ impl Request {
             prompt,
             duration_seconds: wire.duration_seconds,
             default_duration_seconds: defaults.duration_seconds,
+            memory_limit: defaults.memory_limit,
             seed,
             engine: wire.engine.unwrap_or_default(),
             model: wire.model,

@@ -120,7 +120,7 @@ impl Letter {
 pub struct KeyError(String);
 
 impl Key {
-    /// The usual spelling of a key by its tonic's pitch class (0 is C, 11 is B): "Eb major" but "D# minor" is "Eb minor".
+    /// The usual spelling of a key by its tonic's pitch class (0 is C, 11 is B): 3 is "Eb major", 1 is "Db major" and "C# minor".
     pub fn from_pitch_class(pitch_class: i32, mode: Mode) -> Self {
         use Letter::{A, B, C, D, E, F, G};
         let (letter, accidental) = match (pitch_class.rem_euclid(12), mode.is_minor()) {

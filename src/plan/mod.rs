@@ -21,6 +21,7 @@ mod ensemble;
 mod prompt;
 mod compose;
 mod check;
+mod memory;
 
 /// A composition plan that can be rendered: every field is inside its limits, every name is known, and the derived fields are
 /// exact. Reads like the [`CompositionPlan`] it holds.
@@ -136,12 +137,14 @@ impl Plan {
 ///
 /// # Errors
 /// When the request brings a plan that cannot be honoured or contradicts the request, or when the prompt asks for a tempo
-/// outside the limits.
+/// outside the limits; and when the piece would take more memory than it may.
 pub fn plan(request: &Request) -> Result<Plan, PlanError> {
-    match &request.plan {
+    let plan = match &request.plan {
         Some(wire) => check::accept(wire, request),
         None => compose::compose(request),
-    }
+    }?;
+    memory::check(&plan, request)?;
+    Ok(plan)
 }
 
 #[cfg(test)]
