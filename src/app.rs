@@ -77,6 +77,7 @@ pub async fn serve(
         defaults: export.defaults(),
         device: rendering.device(),
         workers: settings.workers.get(),
+        at_work: workers.at_work(),
     });
     ready(listener.local_addr().unwrap_or(address));
     let drained = async {

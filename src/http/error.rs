@@ -75,6 +75,7 @@ codes! {
     QueueFull = "queue_full", TOO_MANY_REQUESTS, "As many jobs wait as may wait; `Retry-After` says when to try again.";
     Internal = "internal", INTERNAL_SERVER_ERROR, "Something broke inside the server.";
     Draining = "draining", SERVICE_UNAVAILABLE, "The server is shutting down.";
+    NotReady = "not_ready", SERVICE_UNAVAILABLE, "The server cannot make pieces now; `detail` says why.";
     StoreUnavailable = "store_unavailable", SERVICE_UNAVAILABLE, "The job store cannot be reached.";
 }
 
@@ -278,7 +279,7 @@ pub(super) mod documented {
         /// What may happen when stems are fetched.
         Stems = [NotFound, NoStems, NotFinished, JobFailed, JobCancelled, ArtifactGone, PreconditionFailed, RangeNotSatisfiable, Internal, StoreUnavailable];
         /// What readiness may say instead of yes.
-        Readiness = [Draining, StoreUnavailable];
+        Readiness = [Draining, NotReady, StoreUnavailable];
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) fn kept_by(make: Make) {
 }
 
 /// A job worth ten seconds of audio.
-pub(super) fn new_job() -> NewJob {
+pub(crate) fn new_job() -> NewJob {
     let wire = GenerationRequest {
         prompt: "piano".to_owned(),
         duration_seconds: Some(10.0),

@@ -172,7 +172,7 @@ impl JobStore for MemoryStore {
         Ok(inner.read(id, now, self.settings.workers).unwrap_or(job))
     }
 
-    fn claim(&self, worker: &str) -> Result<Option<Claim>, StoreError> {
+    fn claim(&self, _: &str) -> Result<Option<Claim>, StoreError> {
         let mut inner = self.lock();
         let now = Timestamp::now();
         if inner.closed {
@@ -190,7 +190,6 @@ impl JobStore for MemoryStore {
             engine: entry.job.engine.clone(),
         };
         inner.record(id, now, &self.settings);
-        tracing::debug!(job = %id, worker, attempt = claim.attempt, "claimed");
         Ok(Some(claim))
     }
 

@@ -20,7 +20,7 @@ pub mod state;
 pub mod store;
 
 #[cfg(test)]
-mod contract;
+pub(crate) mod contract;
 
 pub use memory::MemoryStore;
 pub use state::IllegalMove;

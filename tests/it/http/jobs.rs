@@ -11,7 +11,7 @@ use timbre::{
     wire::{GenerationStatus, JobList, JobState},
 };
 
-use super::server::Server;
+use super::server::{Server, Setup};
 
 /// One server-sent event.
 #[derive(Debug)]
@@ -167,7 +167,7 @@ fn jobs_are_listed_in_pages() {
 #[test]
 fn old_jobs_are_forgotten_with_their_artifacts() {
     let settings = memory::Settings { keep_finished: 2, ..memory::Settings::default() };
-    let server = Server::with(settings, Duration::ZERO);
+    let server = Server::with(Setup { store: settings, drain_timeout: Duration::ZERO, ..Setup::default() });
     let ids: Vec<String> = (0..4).map(|_| server.piece("piano")).collect();
     // A submission sweeps before it is accepted.
     server.submit("hold");
@@ -195,7 +195,7 @@ fn draining_refuses_submissions_and_serves_the_rest() {
 
 #[test]
 fn a_shutdown_stops_what_does_not_end_by_itself() {
-    let mut server = Server::with(memory::Settings::default(), Duration::ZERO);
+    let mut server = Server::with(Setup { drain_timeout: Duration::ZERO, ..Setup::default() });
     let running = server.submit("hold");
     let waiting = server.submit("piano");
     server.gate().until_held();

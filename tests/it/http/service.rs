@@ -3,7 +3,7 @@
 use serde_json::Value;
 use timbre::wire::{EngineList, Health};
 
-use super::server::Server;
+use super::server::{Server, Setup};
 
 impl Server {
     /// Whether no job was ever accepted.
@@ -17,6 +17,7 @@ fn health_tells_how_it_is() {
     let server = Server::start();
     let health: Health = server.get("/health").json();
     assert_eq!((health.status.as_str(), health.ready, health.store.as_str()), ("ok", true, "memory"));
+    assert_eq!(health.not_ready, None);
     assert_eq!((health.queue.capacity, health.queue.queued, health.queue.running), (100, 0, 0));
     server.submit("hold");
     server.gate().until_held();
@@ -28,6 +29,16 @@ fn health_tells_how_it_is() {
     assert!(engines.engines.iter().any(|engine| engine.available && engine.default));
     assert_eq!(server.get("/livez").text(), "ok\n");
     assert_eq!(server.get("/readyz").text(), "ok\n");
+}
+
+#[test]
+fn without_workers_it_is_not_ready() {
+    let server = Server::with(Setup { at_work: false, ..Setup::default() });
+    let problem = server.get("/readyz").problem(503, "not_ready");
+    let health: Health = server.get("/health").json();
+    assert!(!health.ready);
+    assert_eq!(health.not_ready, Some(problem.detail));
+    assert_eq!(server.get("/livez").status, 200);
 }
 
 #[test]
