@@ -179,7 +179,7 @@ impl Worker {
     fn run(&self, claim: &Claim) {
         let _span = tracing::info_span!("job", id = %claim.job, attempt = claim.attempt).entered();
         let start = Instant::now();
-        let line = Line { worker: self, claim, reported: Mutex::new(None) };
+        let line = Line::new(self, claim);
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             tracing::info!(worker = self.name, engine = claim.engine, "started");
             self.bench.runner.run(claim.job, &claim.request, &line)
@@ -242,15 +242,20 @@ impl Worker {
     }
 }
 
-/// The line from a running job to the store.
+/// The line from a running job to the store. Once it was told to stop, every answer is to stop.
 struct Line<'a> {
     worker: &'a Worker,
     claim: &'a Claim,
     /// When anything was last reported.
     reported: Mutex<Option<Instant>>,
+    stopped: AtomicBool,
 }
 
-impl Line<'_> {
+impl<'a> Line<'a> {
+    fn new(worker: &'a Worker, claim: &'a Claim) -> Self {
+        Self { worker, claim, reported: Mutex::new(None), stopped: AtomicBool::new(false) }
+    }
+
     /// Whether a report is due, now or for the time that has passed.
     fn due(&self, now: bool) -> bool {
         let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
@@ -261,7 +266,15 @@ impl Line<'_> {
         due
     }
 
-    fn report(&self, report: Report) -> ControlFlow<()> {
+    /// Reports now, or when it is time again.
+    fn report(&self, now: bool, report: impl FnOnce() -> Report) -> ControlFlow<()> {
+        if !self.stopped.load(Ordering::Relaxed) && self.due(now) && self.send(report()).is_break() {
+            self.stopped.store(true, Ordering::Relaxed);
+        }
+        if self.stopped.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    fn send(&self, report: Report) -> ControlFlow<()> {
         if self.worker.stop.load(Ordering::Relaxed) {
             return ControlFlow::Break(());
         }
@@ -280,34 +293,32 @@ impl Line<'_> {
 impl Progress for Line<'_> {
     fn stage(&self, state: JobState) -> ControlFlow<()> {
         tracing::info!(stage = state.name(), "stage");
-        self.report(Report::Stage(state))
+        self.report(true, || Report::Stage(state))
     }
 
     fn go_on(&self) -> ControlFlow<()> {
-        if self.due(false) { self.report(Report::Alive) } else { ControlFlow::Continue(()) }
+        self.report(false, || Report::Alive)
     }
 
     fn planned(&self, plan: &Plan) {
-        let sections = plan
-            .sections
-            .iter()
-            .map(|section| PlannedSection {
-                id: section.id.clone(),
-                label: section.label.clone(),
-                frames: section.length_frames,
-            })
-            .collect();
+        let planned = || Report::Planned {
+            sections: plan
+                .sections
+                .iter()
+                .map(|section| PlannedSection {
+                    id: section.id.clone(),
+                    label: section.label.clone(),
+                    frames: section.length_frames,
+                })
+                .collect(),
+            warnings: plan.warnings().to_vec(),
+        };
         // A cancel is heard at the next stage.
-        let _: ControlFlow<()> =
-            self.report(Report::Planned { sections, warnings: plan.warnings().to_vec() });
+        let _: ControlFlow<()> = self.report(true, planned);
     }
 
     fn rendered(&self, section: usize, done: f64) -> ControlFlow<()> {
-        if self.due(done >= 1.0) {
-            self.report(Report::Rendered { section, done })
-        } else {
-            ControlFlow::Continue(())
-        }
+        self.report(done >= 1.0, || Report::Rendered { section, done })
     }
 }
 
@@ -371,6 +382,21 @@ mod tests {
         fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
         fn enter(&self, _: &span::Id) {}
         fn exit(&self, _: &span::Id) {}
+    }
+
+    #[test]
+    fn what_was_told_to_stop_stays_so() {
+        let directory = tempfile::tempdir().unwrap();
+        let worker = worker(&directory);
+        let store = &worker.bench.store;
+        let job = store.submit(new_job()).unwrap().id;
+        let claim = store.claim("worker").unwrap().unwrap();
+        let line = Line::new(&worker, &claim);
+        assert!(line.go_on().is_continue());
+        store.cancel(job).unwrap();
+        assert!(line.rendered(0, 1.0).is_break());
+        assert!(line.go_on().is_break() && line.go_on().is_break());
+        assert!(line.rendered(0, 0.5).is_break() && line.stage(JobState::Mixing).is_break());
     }
 
     #[test]
