@@ -42,7 +42,10 @@ impl Parts {
         if self.at_work.strong_count() == 0 {
             return Err(ApiError::new(Code::NotReady, "no worker is there to run jobs; the log may say why"));
         }
-        Ok(())
+        self.shelf.check().map_err(|cause| ApiError {
+            cause: Some(Arc::new(cause)),
+            ..ApiError::new(Code::NotReady, "finished pieces cannot be written to the disk; the log says why")
+        })
     }
 }
 

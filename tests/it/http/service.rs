@@ -1,5 +1,7 @@
 //! The service itself: health, engines, documents, request ids.
 
+use std::fs;
+
 use serde_json::Value;
 use timbre::wire::{EngineList, Health};
 
@@ -39,6 +41,18 @@ fn without_workers_it_is_not_ready() {
     assert!(!health.ready);
     assert_eq!(health.not_ready, Some(problem.detail));
     assert_eq!(server.get("/livez").status, 200);
+}
+
+#[test]
+fn without_a_place_for_pieces_it_is_not_ready() {
+    let server = Server::start();
+    let incoming = server.directory.path().join("incoming");
+    fs::remove_dir_all(&incoming).unwrap();
+    assert_eq!(server.get("/readyz").status, 200);
+    fs::remove_dir_all(&incoming).unwrap();
+    fs::write(&incoming, "").unwrap();
+    server.get("/readyz").problem(503, "not_ready");
+    assert!(!server.get("/health").json::<Health>().ready);
 }
 
 #[test]
