@@ -9,7 +9,7 @@ use crate::{
     artifact::{ArtifactError, Shelf},
     config::{ConfigError, Export, Rendering, Service as ServiceSettings},
     http,
-    job::{JobStore, MemoryStore, memory, run::Pipeline},
+    job::{JobStore, MemoryStore, memory, retention, run::Pipeline},
     render::{engines::Engines, synth::Synth},
     worker::{Bench, Workers},
 };
@@ -68,6 +68,7 @@ pub async fn serve(
         workers: settings.workers.get(),
         ..memory::Settings::default()
     }));
+    retention::reconcile(&*store, &shelf);
     let runner = Arc::new(Pipeline { engines: Arc::clone(&engines), shelf: Arc::clone(&shelf) });
     let bench = Bench { store: Arc::clone(&store), runner, shelf: Arc::clone(&shelf) };
     let workers = Workers::start(settings.workers(), &bench).map_err(AppError::Threads)?;

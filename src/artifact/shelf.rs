@@ -123,6 +123,23 @@ impl Shelf {
         })
     }
 
+    /// The jobs whose pieces are here.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn jobs(&self) -> Result<Vec<Uuid>, ArtifactError> {
+        let unreadable = |source| ArtifactError::io(&*self.root, source);
+        let mut jobs = Vec::new();
+        for entry in fs::read_dir(&self.root).map_err(unreadable)? {
+            let name = entry.map_err(unreadable)?.file_name();
+            // What only looks like a piece is somebody else's.
+            let id =
+                name.to_str().filter(|id| self.find(id).is_some()).and_then(|id| Uuid::try_parse(id).ok());
+            jobs.extend(id);
+        }
+        Ok(jobs)
+    }
+
     /// Takes the piece of a job off the shelf; gives whether there was one.
     ///
     /// # Errors
@@ -232,6 +249,9 @@ mod tests {
         );
         shelf.save(&sample::piece_with_stems(), JOB, &Never).unwrap();
         assert_eq!(shelf.find(JOB).unwrap(), found);
+        fs::create_dir(root.path().join("deep/shelf").join(JOB.replace('0', "1"))).unwrap();
+        assert_eq!(shelf.jobs().unwrap(), [Uuid::try_parse(JOB).unwrap()]);
+        fs::remove_dir(root.path().join("deep/shelf").join(JOB.replace('0', "1"))).unwrap();
         assert!(shelf.remove(JOB).unwrap() && !shelf.remove(JOB).unwrap());
         assert_eq!(shelf.find(JOB), None);
         assert_eq!(names(&root.path().join("deep/shelf")), [".lock", "incoming"]);
