@@ -89,6 +89,6 @@ pub async fn serve(
             tracing::error!(%error, "draining failed");
         }
     };
-    http::serve(listener, service, drained).await;
+    http::serve(listener, service, http::Settings::default(), drained).await;
     Ok(())
 }

@@ -67,7 +67,7 @@ codes! {
     PreconditionFailed = "precondition_failed", PRECONDITION_FAILED, "`If-Match` or `If-Unmodified-Since` does not hold.";
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is larger than allowed.";
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body is not declared as `application/json`.";
-    RangeNotSatisfiable = "range_not_satisfiable", RANGE_NOT_SATISFIABLE, "The range lies outside the file, or there is more than one.";
+    RangeNotSatisfiable = "range_not_satisfiable", RANGE_NOT_SATISFIABLE, "The range cannot be read, or lies outside the file.";
     InvalidRequest = "invalid_request", UNPROCESSABLE_ENTITY, "Fields are unknown, of the wrong type, or outside their limits; `errors` names them.";
     InvalidPlan = "invalid_plan", UNPROCESSABLE_ENTITY, "The plan cannot be honoured; `errors` names the fields.";
     EngineUnavailable = "engine_unavailable", UNPROCESSABLE_ENTITY, "The engine cannot render this request here; see `GET /engines`.";

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use timbre::{
     artifact::Shelf,
-    http::{Parts, Service, serve},
+    http::{self, Parts, Service, serve},
     job::{JobStore, MemoryStore, memory},
     render::engines::Engines,
     request::Defaults,
@@ -37,13 +37,19 @@ pub(crate) struct Server {
 pub(crate) struct Setup {
     pub(crate) store: memory::Settings,
     pub(crate) drain_timeout: Duration,
+    pub(crate) http: http::Settings,
     /// Whether the service believes that workers live.
     pub(crate) at_work: bool,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { store: memory::Settings::default(), drain_timeout: Duration::from_secs(30), at_work: true }
+        Self {
+            store: memory::Settings::default(),
+            drain_timeout: Duration::from_secs(30),
+            http: http::Settings::default(),
+            at_work: true,
+        }
     }
 }
 
@@ -76,7 +82,7 @@ impl Server {
             Runtime::new().unwrap().block_on(async {
                 let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
                 tell.send(listener.local_addr().unwrap()).unwrap();
-                serve(listener, service, async {
+                serve(listener, service, setup.http, async {
                     stopped.await.ok();
                     tokio::task::spawn_blocking(|| workers.drain()).await.unwrap();
                 })
