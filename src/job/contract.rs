@@ -245,7 +245,9 @@ fn listing(make: Make) {
 fn events_are_numbered(make: Make) {
     let store = make(Settings::default());
     let claim = claimed(&*store);
-    finish(&*store, &claim);
+    for state in [JobState::Rendering, JobState::Mixing, JobState::Mastering] {
+        stage(&*store, &claim, state);
+    }
     let events = store.events(claim.job, 0).unwrap().unwrap();
     let seen: Vec<(u64, JobState)> = events.iter().map(|event| (event.number, event.status.state)).collect();
     let expected = [
@@ -254,10 +256,16 @@ fn events_are_numbered(make: Make) {
         (3, JobState::Rendering),
         (4, JobState::Mixing),
         (5, JobState::Mastering),
-        (6, JobState::Succeeded),
     ];
     assert_eq!(seen, expected);
     assert_eq!(store.events(claim.job, 4).unwrap().unwrap(), events[4..]);
+    assert!(store.events(claim.job, 5).unwrap().unwrap().is_empty());
+    assert_eq!(store.events(claim.job, 6).unwrap().unwrap(), events, "no event has that number yet");
+    store.complete(claim.job, 1, Vec::new()).unwrap();
+    for after in [0, 5, 7] {
+        let last = store.events(claim.job, after).unwrap().unwrap().pop().unwrap();
+        assert_eq!((last.number, last.status.state), (6, JobState::Succeeded));
+    }
     assert!(store.events(claim.job, 6).unwrap().unwrap().is_empty());
     assert!(store.events(JobId::fresh(), 0).unwrap().is_none());
 }

@@ -27,7 +27,7 @@ pub struct Settings {
     pub capacity: usize,
     /// Finished jobs that are remembered; the oldest go first.
     pub keep_finished: usize,
-    /// Events that are remembered of each job; the oldest go first.
+    /// Events that are remembered of each job; the oldest go first. Of a job that has ended only the last is.
     pub keep_events: usize,
     /// Jobs that run at the same time; only used to estimate when a job ends.
     pub workers: usize,
@@ -35,7 +35,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { capacity: 100, keep_finished: 200, keep_events: 256, workers: 1 }
+        Self { capacity: 100, keep_finished: 200, keep_events: 32, workers: 1 }
     }
 }
 
@@ -120,7 +120,8 @@ impl Inner {
         let Some(entry) = self.jobs.get_mut(&id) else { return };
         entry.last_event += 1;
         entry.events.push_back(Event { number: entry.last_event, status });
-        while entry.events.len() > settings.keep_events.max(1) {
+        let keep = if entry.job.state.is_final() { 1 } else { settings.keep_events.max(1) };
+        while entry.events.len() > keep {
             entry.events.pop_front();
         }
     }
@@ -291,11 +292,10 @@ impl JobStore for MemoryStore {
     }
 
     fn events(&self, job: JobId, after: u64) -> Result<Option<Vec<Event>>, StoreError> {
-        Ok(self
-            .lock()
-            .jobs
-            .get(&job)
-            .map(|entry| entry.events.iter().filter(|event| event.number > after).cloned().collect()))
+        Ok(self.lock().jobs.get(&job).map(|entry| {
+            let after = if after > entry.last_event { 0 } else { after };
+            entry.events.iter().filter(|event| event.number > after).cloned().collect()
+        }))
     }
 
     fn counts(&self) -> Result<Counts, StoreError> {
@@ -371,5 +371,8 @@ mod tests {
         let numbers: Vec<u64> =
             store.events(id, 0).unwrap().unwrap().iter().map(|event| event.number).collect();
         assert_eq!(numbers, [3, 4, 5]);
+        store.complete(id, claim.attempt, Vec::new()).unwrap();
+        let last = store.events(id, 0).unwrap().unwrap();
+        assert_eq!((last.len(), last[0].number, last[0].status.state), (1, 6, JobState::Succeeded));
     }
 }
