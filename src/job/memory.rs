@@ -111,7 +111,9 @@ impl Inner {
 
     /// Seconds that a running job still needs.
     fn remaining(&self, job: &Job, now: Timestamp) -> Option<f64> {
-        pace::remaining(job.computing(now), job.progress, self.whole(job))
+        // Between two changes of the progress nothing is known but the time.
+        let own = pace::by_own_speed(job.computing(job.updated_at), job.progress);
+        pace::remaining(job.computing(now), self.whole(job), own)
     }
 
     /// Writes down that a job changed.
@@ -180,7 +182,9 @@ impl JobStore for MemoryStore {
             return Ok(None);
         }
         let Some(id) = inner.queue.pop_front() else { return Ok(None) };
-        let Some(entry) = inner.jobs.get_mut(&id) else { return Ok(None) };
+        let Inner { jobs, paces, .. } = &mut *inner;
+        let Some(entry) = jobs.get_mut(&id) else { return Ok(None) };
+        entry.job.shares = paces.get(&entry.job.engine).map(Pace::shares).unwrap_or_default();
         entry.job.go(JobState::Planning, now)?;
         entry.job.attempt += 1;
         entry.job.started_at = Some(now);
@@ -229,9 +233,10 @@ impl JobStore for MemoryStore {
                 for warning in warnings {
                     held.warn(warning);
                 }
-                let (engine, computing, seconds) =
-                    (held.engine.clone(), held.computing(now), held.audio_seconds);
-                inner.paces.entry(engine).or_default().learn(computing, seconds);
+                if let Some(stages) = held.stage_times() {
+                    let (engine, seconds) = (held.engine.clone(), held.audio_seconds);
+                    inner.paces.entry(engine).or_default().learn(stages, seconds);
+                }
                 inner.finished.push_back(job);
                 inner.record(job, now, &self.settings);
                 Ok(Verdict::Go)
