@@ -34,6 +34,7 @@ pub(crate) struct Server {
 }
 
 /// What a server is started with.
+#[derive(Clone, Copy)]
 pub(crate) struct Setup {
     pub(crate) store: memory::Settings,
     pub(crate) drain_timeout: Duration,
