@@ -9,7 +9,7 @@ use crate::{
     artifact::{ArtifactError, Shelf},
     config::{ConfigError, Export, Rendering, Service as ServiceSettings},
     http,
-    job::{JobStore, MemoryStore, memory, run::Pipeline},
+    job::{JobStore, MemoryStore, memory, retention, run::Pipeline},
     render::{engines::Engines, synth::Synth},
     worker::{Bench, Workers},
 };
@@ -21,7 +21,7 @@ pub enum AppError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The shelf cannot be used.
-    #[error("cannot keep finished pieces: {0}")]
+    #[error("cannot keep finished pieces: {0}; --artifact-dir names another directory")]
     Shelf(#[from] ArtifactError),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {source}; choose another --port, or 0 for any free one")]
@@ -58,6 +58,9 @@ pub async fn serve(
 ) -> Result<(), AppError> {
     settings.check()?;
     let engines = engines(rendering)?;
+    // A server that was started by mistake ends before it touches any file.
+    let address = SocketAddr::new(settings.host, settings.port);
+    let listener = TcpListener::bind(address).await.map_err(|source| AppError::Listen { address, source })?;
     let shelf = Arc::new(Shelf::open(&settings.artifact_dir)?);
     let store: Arc<dyn JobStore> = Arc::new(MemoryStore::new(memory::Settings {
         capacity: settings.queue_capacity.get(),
@@ -65,8 +68,7 @@ pub async fn serve(
         workers: settings.workers.get(),
         ..memory::Settings::default()
     }));
-    let address = SocketAddr::new(settings.host, settings.port);
-    let listener = TcpListener::bind(address).await.map_err(|source| AppError::Listen { address, source })?;
+    retention::reconcile(&*store, &shelf);
     let runner = Arc::new(Pipeline { engines: Arc::clone(&engines), shelf: Arc::clone(&shelf) });
     let bench = Bench { store: Arc::clone(&store), runner, shelf: Arc::clone(&shelf) };
     let workers = Workers::start(settings.workers(), &bench).map_err(AppError::Threads)?;
@@ -77,6 +79,7 @@ pub async fn serve(
         defaults: export.defaults(),
         device: rendering.device(),
         workers: settings.workers.get(),
+        at_work: workers.at_work(),
     });
     ready(listener.local_addr().unwrap_or(address));
     let drained = async {
@@ -86,6 +89,6 @@ pub async fn serve(
             tracing::error!(%error, "draining failed");
         }
     };
-    http::serve(listener, service, drained).await;
+    http::serve(listener, service, http::Settings::default(), drained).await;
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The worker role: plain threads that claim jobs, run them and report.
 //!
-//! A job that panics fails alone. To shut down, [`Workers::drain`] first closes the store, so that nothing new begins, then lets
+//! A job that panics fails alone, and whatever else panics, a log that cannot be written included, a worker goes on. To shut down, [`Workers::drain`] first closes the store, so that nothing new begins, then lets
 //! running jobs finish for a while, and then stops them; those fail with code `shut_down`.
 
 use std::{
@@ -10,7 +10,7 @@ use std::{
     ops::ControlFlow,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
         mpsc::{self, Receiver, RecvTimeoutError, Sender},
     },
@@ -71,6 +71,7 @@ pub struct Workers {
     drain_timeout: Duration,
     /// Disconnected once the last thread has ended.
     ended: Receiver<()>,
+    at_work: Weak<()>,
 }
 
 impl Workers {
@@ -81,6 +82,7 @@ impl Workers {
     pub fn start(settings: Settings, bench: &Bench) -> io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let (alive, ended) = mpsc::channel();
+        let at_work = Arc::new(());
         let threads = (0..settings.workers.max(1))
             .map(|number| {
                 let worker = Worker {
@@ -88,11 +90,24 @@ impl Workers {
                     bench: bench.clone(),
                     stop: Arc::clone(&stop),
                     alive: alive.clone(),
+                    at_work: Arc::clone(&at_work),
                 };
                 thread::Builder::new().name(worker.name.clone()).spawn(move || worker.work())
             })
             .collect::<io::Result<_>>()?;
-        Ok(Self { threads, bench: bench.clone(), stop, drain_timeout: settings.drain_timeout, ended })
+        Ok(Self {
+            threads,
+            bench: bench.clone(),
+            stop,
+            drain_timeout: settings.drain_timeout,
+            ended,
+            at_work: Arc::downgrade(&at_work),
+        })
+    }
+
+    /// Held by every thread: its strong count is the number of workers that live.
+    pub fn at_work(&self) -> Weak<()> {
+        Weak::clone(&self.at_work)
     }
 
     /// Closes the store, waits for running jobs up to the drain timeout, then stops them. Says whether every thread has ended; one
@@ -124,42 +139,59 @@ struct Worker {
     stop: Arc<AtomicBool>,
     /// Never sent through: dropped when the thread ends.
     alive: Sender<()>,
+    at_work: Arc<()>,
 }
 
 impl Worker {
     fn work(self) {
         while !self.stop.load(Ordering::Relaxed) {
-            match self.bench.store.claim(&self.name) {
-                Ok(Some(claim)) => self.run(&claim),
-                Ok(None) if self.bench.store.is_closed() => break,
-                Ok(None) => self.bench.store.wait(IDLE),
-                Err(error) => {
-                    tracing::error!(worker = self.name, error = &error as &dyn Error, "cannot claim a job");
+            match catch_unwind(AssertUnwindSafe(|| self.turn())) {
+                Ok(ControlFlow::Continue(())) => {}
+                Ok(ControlFlow::Break(())) => break,
+                Err(payload) => {
+                    // It may be the log that panics.
+                    let _unheard = catch_unwind(AssertUnwindSafe(|| {
+                        let panic = panic_text(payload.as_ref());
+                        tracing::error!(worker = self.name, panic, "the worker panicked and goes on");
+                    }));
                     thread::sleep(IDLE);
                 }
             }
         }
-        drop(self.alive);
+        drop((self.at_work, self.alive));
     }
 
-    /// Runs one job to its end, whatever happens in it.
+    /// Runs the next job, or waits for one. Breaks when there will be none.
+    fn turn(&self) -> ControlFlow<()> {
+        match self.bench.store.claim(&self.name) {
+            Ok(Some(claim)) => self.run(&claim),
+            Ok(None) if self.bench.store.is_closed() => return ControlFlow::Break(()),
+            Ok(None) => self.bench.store.wait(IDLE),
+            Err(error) => {
+                tracing::error!(worker = self.name, error = &error as &dyn Error, "cannot claim a job");
+                thread::sleep(IDLE);
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Runs one job to its end, whatever happens in it. The store hears of the end before the log does.
     fn run(&self, claim: &Claim) {
         let _span = tracing::info_span!("job", id = %claim.job, attempt = claim.attempt).entered();
-        tracing::info!(engine = claim.engine, "started");
         let start = Instant::now();
-        let line = Line { worker: self, claim, reported: Mutex::new(None) };
-        let outcome =
-            catch_unwind(AssertUnwindSafe(|| self.bench.runner.run(claim.job, &claim.request, &line)));
+        let line = Line::new(self, claim);
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            tracing::info!(worker = self.name, engine = claim.engine, "started");
+            self.bench.runner.run(claim.job, &claim.request, &line)
+        }));
         let verdict = match outcome {
             Ok(Ok(manifest)) => self.complete(claim, manifest),
             Ok(Err(error)) => self.fail(claim, &error),
             Err(payload) => {
+                let message = "something broke inside the server; its log says what";
+                let verdict = self.fail_with(claim, "internal", message.to_owned());
                 tracing::error!(panic = panic_text(payload.as_ref()), "the job panicked");
-                self.fail_with(
-                    claim,
-                    "internal",
-                    "something broke inside the server; its log says what".to_owned(),
-                )
+                verdict
             }
         };
         match verdict {
@@ -189,8 +221,9 @@ impl Worker {
 
     fn fail(&self, claim: &Claim, error: &RunError) -> Result<Verdict, StoreError> {
         if !error.is_cancelled() {
+            let verdict = self.fail_with(claim, error.code(), error.outside());
             tracing::error!(code = error.code(), error = error as &dyn Error, "failed");
-            return self.fail_with(claim, error.code(), error.outside());
+            return verdict;
         }
         // Of a job that was cancelled neither changes anything: it is final already.
         if self.stop.load(Ordering::Relaxed) {
@@ -209,15 +242,20 @@ impl Worker {
     }
 }
 
-/// The line from a running job to the store.
+/// The line from a running job to the store. Once it was told to stop, every answer is to stop.
 struct Line<'a> {
     worker: &'a Worker,
     claim: &'a Claim,
     /// When anything was last reported.
     reported: Mutex<Option<Instant>>,
+    stopped: AtomicBool,
 }
 
-impl Line<'_> {
+impl<'a> Line<'a> {
+    fn new(worker: &'a Worker, claim: &'a Claim) -> Self {
+        Self { worker, claim, reported: Mutex::new(None), stopped: AtomicBool::new(false) }
+    }
+
     /// Whether a report is due, now or for the time that has passed.
     fn due(&self, now: bool) -> bool {
         let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
@@ -228,7 +266,15 @@ impl Line<'_> {
         due
     }
 
-    fn report(&self, report: Report) -> ControlFlow<()> {
+    /// Reports now, or when it is time again.
+    fn report(&self, now: bool, report: impl FnOnce() -> Report) -> ControlFlow<()> {
+        if !self.stopped.load(Ordering::Relaxed) && self.due(now) && self.send(report()).is_break() {
+            self.stopped.store(true, Ordering::Relaxed);
+        }
+        if self.stopped.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    fn send(&self, report: Report) -> ControlFlow<()> {
         if self.worker.stop.load(Ordering::Relaxed) {
             return ControlFlow::Break(());
         }
@@ -247,34 +293,32 @@ impl Line<'_> {
 impl Progress for Line<'_> {
     fn stage(&self, state: JobState) -> ControlFlow<()> {
         tracing::info!(stage = state.name(), "stage");
-        self.report(Report::Stage(state))
+        self.report(true, || Report::Stage(state))
     }
 
     fn go_on(&self) -> ControlFlow<()> {
-        if self.due(false) { self.report(Report::Alive) } else { ControlFlow::Continue(()) }
+        self.report(false, || Report::Alive)
     }
 
     fn planned(&self, plan: &Plan) {
-        let sections = plan
-            .sections
-            .iter()
-            .map(|section| PlannedSection {
-                id: section.id.clone(),
-                label: section.label.clone(),
-                frames: section.length_frames,
-            })
-            .collect();
+        let planned = || Report::Planned {
+            sections: plan
+                .sections
+                .iter()
+                .map(|section| PlannedSection {
+                    id: section.id.clone(),
+                    label: section.label.clone(),
+                    frames: section.length_frames,
+                })
+                .collect(),
+            warnings: plan.warnings().to_vec(),
+        };
         // A cancel is heard at the next stage.
-        let _: ControlFlow<()> =
-            self.report(Report::Planned { sections, warnings: plan.warnings().to_vec() });
+        let _: ControlFlow<()> = self.report(true, planned);
     }
 
     fn rendered(&self, section: usize, done: f64) -> ControlFlow<()> {
-        if self.due(done >= 1.0) {
-            self.report(Report::Rendered { section, done })
-        } else {
-            ControlFlow::Continue(())
-        }
+        self.report(done >= 1.0, || Report::Rendered { section, done })
     }
 }
 
@@ -284,4 +328,92 @@ fn panic_text(payload: &(dyn Any + Send)) -> &str {
         .copied()
         .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no text")
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+    use tracing::{Event, Metadata, Subscriber, span, subscriber};
+
+    use super::*;
+    use crate::{
+        job::{JobId, MemoryStore, contract::new_job, memory},
+        request::Request,
+    };
+
+    /// A runner that stops at once.
+    #[derive(Debug)]
+    struct Idle;
+
+    impl Runner for Idle {
+        fn run(&self, _: JobId, _: &Request, _: &dyn Progress) -> Result<Manifest, RunError> {
+            Err(RunError::Cancelled)
+        }
+    }
+
+    fn worker(directory: &TempDir) -> Worker {
+        let bench = Bench {
+            store: Arc::new(MemoryStore::new(memory::Settings::default())),
+            runner: Arc::new(Idle),
+            shelf: Arc::new(Shelf::open(directory.path()).unwrap()),
+        };
+        let (alive, _) = mpsc::channel();
+        let stop = Arc::default();
+        Worker { name: "worker".to_owned(), bench, stop, alive, at_work: Arc::default() }
+    }
+
+    /// A log that cannot be written to.
+    struct Broken;
+
+    impl Subscriber for Broken {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+
+        fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+            span::Id::from_u64(1)
+        }
+
+        fn event(&self, _: &Event<'_>) {
+            panic!("broken pipe");
+        }
+
+        fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+        fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+        fn enter(&self, _: &span::Id) {}
+        fn exit(&self, _: &span::Id) {}
+    }
+
+    #[test]
+    fn what_was_told_to_stop_stays_so() {
+        let directory = tempfile::tempdir().unwrap();
+        let worker = worker(&directory);
+        let store = &worker.bench.store;
+        let job = store.submit(new_job()).unwrap().id;
+        let claim = store.claim("worker").unwrap().unwrap();
+        let line = Line::new(&worker, &claim);
+        assert!(line.go_on().is_continue());
+        store.cancel(job).unwrap();
+        assert!(line.rendered(0, 1.0).is_break());
+        assert!(line.go_on().is_break() && line.go_on().is_break());
+        assert!(line.rendered(0, 0.5).is_break() && line.stage(JobState::Mixing).is_break());
+    }
+
+    #[test]
+    fn a_log_that_panics_ends_no_worker() {
+        let directory = tempfile::tempdir().unwrap();
+        let worker = worker(&directory);
+        let store = Arc::clone(&worker.bench.store);
+        let jobs = [store.submit(new_job()).unwrap().id, store.submit(new_job()).unwrap().id];
+        let thread = thread::spawn(|| subscriber::with_default(Broken, || worker.work()));
+        let deadline = Instant::now() + Duration::from_secs(30);
+        for job in jobs {
+            while store.get(job).unwrap().unwrap().state != JobState::Failed {
+                assert!(Instant::now() < deadline && !thread.is_finished(), "the worker is gone");
+                thread::sleep(Duration::from_millis(5));
+            }
+        }
+        store.close();
+        thread.join().unwrap();
+    }
 }

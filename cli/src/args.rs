@@ -124,7 +124,7 @@ pub(crate) struct Target {
     /// File to write, or a folder to write into. By default named after the title, with a number when that name is taken.
     #[arg(long, short, value_name = "PATH")]
     pub(crate) output: Option<PathBuf>,
-    /// Replace the file given with --output if it exists.
+    /// Replace the file if it exists: the one given with --output, or the one named after the title.
     #[arg(long)]
     pub(crate) force: bool,
 }

@@ -11,18 +11,19 @@ use crate::output::{self, Output};
 use crate::report;
 
 pub(crate) fn run(cli: Cli, output: Output) -> Result<(), Failure> {
-    let client = Client::new(&cli.server)?;
+    // Completions need no server.
+    let client = || Client::new(&cli.server);
     match cli.command {
-        Command::Generate(options) => generate(&client, output, *options),
-        Command::Submit(options) => submit(&client, output, *options),
-        Command::Status(job) => status(&client, output, &job.id),
-        Command::Watch(options) => watch(&client, output, &options),
-        Command::Plan(options) => plan(&client, output, *options),
-        Command::Fetch(options) => fetch(&client, output, &options),
-        Command::List(options) => list(&client, output, options),
-        Command::Cancel(job) => cancel(&client, output, &job.id),
-        Command::Health => health(&client, output),
-        Command::Engines => engines(&client, output),
+        Command::Generate(options) => generate(&client()?, output, *options),
+        Command::Submit(options) => submit(&client()?, output, *options),
+        Command::Status(job) => status(&client()?, output, &job.id),
+        Command::Watch(options) => watch(&client()?, output, &options),
+        Command::Plan(options) => plan(&client()?, output, *options),
+        Command::Fetch(options) => fetch(&client()?, output, &options),
+        Command::List(options) => list(&client()?, output, options),
+        Command::Cancel(job) => cancel(&client()?, output, &job.id),
+        Command::Health => health(&client()?, output),
+        Command::Engines => engines(&client()?, output),
         Command::Completions { shell } => completions(shell),
     }
 }
@@ -86,7 +87,11 @@ fn cancel(client: &Client, output: Output, id: &str) -> Result<(), Failure> {
 fn health(client: &Client, output: Output) -> Result<(), Failure> {
     let health = client.health()?;
     output.either(&health, || report::health(client.server(), &health))?;
-    if health.ready { Ok(()) } else { Err(Failure::NotReady) }
+    if health.ready {
+        return Ok(());
+    }
+    let reason = health.not_ready.unwrap_or_else(|| "it does not say why; its log may".to_owned());
+    Err(Failure::NotReady(reason))
 }
 
 fn engines(client: &Client, output: Output) -> Result<(), Failure> {

@@ -23,8 +23,8 @@ pub(crate) enum Failure {
     JobFailed(Box<GenerationStatus>),
     #[error("the job was cancelled")]
     JobCancelled(Box<GenerationStatus>),
-    #[error("the server is not ready for a job now")]
-    NotReady,
+    #[error("the server is not ready for a job now: {0}")]
+    NotReady(String),
     #[error("interrupted; job {id} goes on at the server")]
     Detached { id: String },
     #[error("interrupted; job {id} is being cancelled")]
@@ -45,7 +45,7 @@ impl Failure {
             Self::Usage(_) | Self::Input { .. } => 2,
             Self::JobFailed(_) => 4,
             Self::JobCancelled(_) => 5,
-            Self::NotReady => 6,
+            Self::NotReady(_) => 6,
             Self::Detached { .. } | Self::CancelledOnInterrupt { .. } | Self::Interrupted => 130,
             Self::Signals(_) | Self::Stdout(_) => 1,
         }
@@ -75,7 +75,6 @@ impl Failure {
                 _ => return None,
             },
             Self::JobFailed(status) => format!("`timbrectl status {}` shows it again", status.job_id),
-            Self::NotReady => "`timbrectl health` says why".to_owned(),
             Self::Detached { id } => {
                 format!("`timbrectl watch {id} --fetch` takes it up again, `timbrectl cancel {id}` stops it")
             }
@@ -101,7 +100,7 @@ impl Failure {
         }
         remark(&text);
         // `health` has written its document already; not being ready is an answer.
-        if output.json && !matches!(self, Self::NotReady) {
+        if output.json && !matches!(self, Self::NotReady(_)) {
             // The exit code stands whether or not anybody reads stdout.
             output::document_line(&self.document()).ok();
         }
@@ -121,6 +120,23 @@ impl Failure {
         }
         json!({"error": error})
     }
+}
+
+/// What clap has to say: help and version as they are, wrong use on stderr and, with `--json`, as a document on stdout.
+pub(crate) fn wrong_use(error: &clap::Error) -> ExitCode {
+    // Whoever closed the stream does not want to hear it.
+    error.print().ok();
+    if !error.use_stderr() {
+        return ExitCode::SUCCESS;
+    }
+    let json = std::env::args_os().take_while(|arg| arg != "--").any(|arg| arg == "--json");
+    if json {
+        let text = error.to_string();
+        // What follows the first paragraph is advice for people.
+        let message = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+        output::document_line(&Failure::Usage(message.to_owned()).document()).ok();
+    }
+    ExitCode::from(2)
 }
 
 fn client_code(error: &ClientError) -> u8 {

@@ -20,7 +20,10 @@ use args::Cli;
 use output::Output;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return exit::wrong_use(&error),
+    };
     let output = Output { json: cli.json, quiet: cli.quiet };
     match commands::run(cli, output) {
         Ok(()) => ExitCode::SUCCESS,

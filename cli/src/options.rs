@@ -1,5 +1,6 @@
 //! The options that describe a piece, and the request they make.
 
+use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +11,9 @@ use timbre::wire::{BitDepth, EngineChoice, GenerationRequest, OutputFormat, Outp
 
 use crate::args::choice;
 use crate::exit::Failure;
+
+/// Largest JSON file that is read, in bytes; the server takes less.
+const LARGEST_JSON: u64 = 1 << 20;
 
 /// One option per field of a request. What is not given is left to the server.
 #[derive(Clone, Debug, Default, Args)]
@@ -184,13 +188,19 @@ fn finite(text: &str) -> Result<f64, String> {
 
 fn read_json<T: DeserializeOwned>(option: &'static str, path: &Path) -> Result<T, Failure> {
     let input = |reason: String| Failure::Input { option, path: path.to_owned(), reason };
-    let text = if path == Path::new("-") {
+    let read = |from: &mut dyn Read| {
         let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).map(|_bytes| text)
+        from.take(LARGEST_JSON + 1).read_to_string(&mut text).map(|_bytes| text)
+    };
+    let text = if path == Path::new("-") {
+        read(&mut std::io::stdin().lock())
     } else {
-        std::fs::read_to_string(path)
+        File::open(path).and_then(|mut file| read(&mut file))
     };
     let text = text.map_err(|error| input(error.to_string()))?;
+    if text.len() as u64 > LARGEST_JSON {
+        return Err(input(format!("it is larger than {LARGEST_JSON} bytes")));
+    }
     serde_json::from_str(&text).map_err(|error| input(error.to_string()))
 }
 
@@ -249,6 +259,21 @@ mod tests {
         std::fs::write(file.path(), r#"{"prompt":"sea","sed":1}"#).unwrap();
         let failure = request(&["--request", file.path().to_str().unwrap()]).unwrap_err();
         assert!(failure.to_string().contains("`sed`"), "{failure}");
+    }
+
+    #[test]
+    fn a_request_file_is_one_document_of_a_sensible_size() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let read = |text: &str| {
+            std::fs::write(file.path(), text).unwrap();
+            request(&["--request", file.path().to_str().unwrap()])
+        };
+        let sea = r#"{"prompt":"sea"}"#;
+        assert!(read(&format!("{sea}\n")).is_ok());
+        let trailing = read(&format!("{sea} {sea}")).unwrap_err().to_string();
+        assert!(trailing.contains("trailing characters"), "{trailing}");
+        let large = read(&format!("{sea}{}", " ".repeat(1 << 20))).unwrap_err().to_string();
+        assert!(large.contains("larger than"), "{large}");
     }
 
     #[test]

@@ -109,6 +109,9 @@ pub enum ArtifactError {
         /// What the system said.
         source: io::Error,
     },
+    /// The directory is the shelf of another process, or of another part of this one.
+    #[error("{} is in use by a server that runs already", .0.display())]
+    InUse(PathBuf),
     /// Two files of the piece would go to one path.
     #[error("{} is named for two different files: give each its own path", .0.display())]
     SamePath(PathBuf),

@@ -2,15 +2,16 @@
 //!
 //! ```text
 //! root/
+//!   .lock             locked as long as a process has the shelf open
 //!   incoming/         pieces being written; emptied when the shelf is opened
 //!   <job id>/         audio.wav or audio.flac, manifest.json, picture.png, and stems.zip when there are stems
 //! ```
 //!
 //! A piece is put together under `incoming/` and renamed as a whole, so a directory with a job's id is always complete.
-//! One process may use a shelf at a time: opening it deletes what another one might be writing.
+//! One process may use a shelf at a time, because opening it deletes what another one might be writing.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, TryLockError},
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -31,15 +32,18 @@ use crate::{
     wire::{Manifest, OutputFormat},
 };
 
+const LOCK: &str = ".lock";
 const INCOMING: &str = "incoming";
 const MANIFEST: &str = "manifest.json";
 const PICTURE: &str = "picture.png";
 const STEMS: &str = "stems.zip";
 
-/// A directory of finished pieces. Clones share it.
+/// A directory of finished pieces. Clones share it; it is open to others once the last is dropped.
 #[derive(Clone, Debug)]
 pub struct Shelf {
     root: Arc<Path>,
+    /// Unlocked when it is closed.
+    _lock: Arc<File>,
 }
 
 /// The files of one piece on a shelf.
@@ -60,18 +64,49 @@ impl Shelf {
     /// it takes files.
     ///
     /// # Errors
-    /// When the directory cannot be made or written to.
+    /// When the shelf is open already, or the directory cannot be made or written to.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, ArtifactError> {
         let root: PathBuf = root.into();
-        let incoming = root.join(INCOMING);
-        let opened = match fs::remove_dir_all(&incoming) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => fs::create_dir_all(&incoming),
-        };
-        match opened.and_then(|()| tempfile::tempfile_in(&incoming)) {
-            Ok(_) => Ok(Self { root: root.into() }),
-            Err(source) => Err(ArtifactError::NotWritable { path: root, source }),
+        let refused = |source| ArtifactError::NotWritable { path: root.clone(), source };
+        fs::create_dir_all(&root).map_err(refused)?;
+        let lock = File::options()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(root.join(LOCK))
+            .map_err(refused)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(ArtifactError::InUse(root)),
+            Err(TryLockError::Error(error)) => {
+                // Some network file systems have no locks.
+                tracing::warn!(root = %root.display(), %error, "nothing keeps another server from using this directory");
+            }
         }
+        match fs::remove_dir_all(root.join(INCOMING)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(refused(error)),
+            _ => {}
+        }
+        let shelf = Self { root: root.into(), _lock: Arc::new(lock) };
+        shelf.check()?;
+        Ok(shelf)
+    }
+
+    /// Whether a piece could be written now.
+    ///
+    /// # Errors
+    /// When the directory takes no files.
+    pub fn check(&self) -> Result<(), ArtifactError> {
+        let written = self.incoming().and_then(|draft| {
+            let path = draft.path().join("probe");
+            fs::write(&path, "x").map_err(|error| ArtifactError::io(path, error))
+        });
+        written.map_err(|error| match error {
+            ArtifactError::Write { source, .. } => {
+                ArtifactError::NotWritable { path: self.root.to_path_buf(), source }
+            }
+            other => other,
+        })
     }
 
     /// The piece of a job. `None` when there is none, or when `job_id` is no UUID.
@@ -86,6 +121,23 @@ impl Shelf {
             picture: file(PICTURE)?,
             stems: file(STEMS),
         })
+    }
+
+    /// The jobs whose pieces are here.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn jobs(&self) -> Result<Vec<Uuid>, ArtifactError> {
+        let unreadable = |source| ArtifactError::io(&*self.root, source);
+        let mut jobs = Vec::new();
+        for entry in fs::read_dir(&self.root).map_err(unreadable)? {
+            let name = entry.map_err(unreadable)?.file_name();
+            // What only looks like a piece is somebody else's.
+            let id =
+                name.to_str().filter(|id| self.find(id).is_some()).and_then(|id| Uuid::try_parse(id).ok());
+            jobs.extend(id);
+        }
+        Ok(jobs)
     }
 
     /// Takes the piece of a job off the shelf; gives whether there was one.
@@ -145,7 +197,9 @@ impl Shelf {
         let mut builder = Builder::new();
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
-        builder.tempdir_in(&incoming).map_err(|error| ArtifactError::io(incoming, error))
+        // Somebody may have emptied the root meanwhile.
+        let made = fs::create_dir_all(&incoming).and_then(|()| builder.tempdir_in(&incoming));
+        made.map_err(|error| ArtifactError::io(incoming, error))
     }
 }
 
@@ -195,9 +249,12 @@ mod tests {
         );
         shelf.save(&sample::piece_with_stems(), JOB, &Never).unwrap();
         assert_eq!(shelf.find(JOB).unwrap(), found);
+        fs::create_dir(root.path().join("deep/shelf").join(JOB.replace('0', "1"))).unwrap();
+        assert_eq!(shelf.jobs().unwrap(), [Uuid::try_parse(JOB).unwrap()]);
+        fs::remove_dir(root.path().join("deep/shelf").join(JOB.replace('0', "1"))).unwrap();
         assert!(shelf.remove(JOB).unwrap() && !shelf.remove(JOB).unwrap());
         assert_eq!(shelf.find(JOB), None);
-        assert_eq!(names(&root.path().join("deep/shelf")), ["incoming"]);
+        assert_eq!(names(&root.path().join("deep/shelf")), [".lock", "incoming"]);
         assert!(names(&root.path().join("deep/shelf/incoming")).is_empty());
     }
 
@@ -226,6 +283,31 @@ mod tests {
         fs::write(root.path().join("incoming/half/audio.wav"), "RIFF").unwrap();
         Shelf::open(root.path()).unwrap();
         assert!(names(&root.path().join("incoming")).is_empty());
+    }
+
+    #[test]
+    fn a_shelf_is_open_once_at_a_time() {
+        let root = tempfile::tempdir().unwrap();
+        let shelf = Shelf::open(root.path()).unwrap();
+        fs::write(root.path().join("incoming/half"), "RIFF").unwrap();
+        let clone = shelf.clone();
+        drop(shelf);
+        assert!(matches!(Shelf::open(root.path()), Err(ArtifactError::InUse(_))));
+        assert_eq!(names(&root.path().join("incoming")), ["half"]);
+        drop(clone);
+        Shelf::open(root.path()).unwrap();
+    }
+
+    #[test]
+    fn a_shelf_that_was_emptied_takes_pieces_again() {
+        let root = tempfile::tempdir().unwrap();
+        let shelf = Shelf::open(root.path().join("shelf")).unwrap();
+        fs::remove_dir_all(root.path().join("shelf")).unwrap();
+        shelf.save(&sample::piece_with_stems(), JOB, &Never).unwrap();
+        assert!(shelf.find(JOB).is_some());
+        fs::remove_dir_all(root.path().join("shelf")).unwrap();
+        fs::write(root.path().join("shelf"), "").unwrap();
+        assert!(matches!(shelf.check(), Err(ArtifactError::NotWritable { .. })));
     }
 
     #[test]

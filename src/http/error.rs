@@ -67,7 +67,7 @@ codes! {
     PreconditionFailed = "precondition_failed", PRECONDITION_FAILED, "`If-Match` or `If-Unmodified-Since` does not hold.";
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is larger than allowed.";
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body is not declared as `application/json`.";
-    RangeNotSatisfiable = "range_not_satisfiable", RANGE_NOT_SATISFIABLE, "The range lies outside the file, or there is more than one.";
+    RangeNotSatisfiable = "range_not_satisfiable", RANGE_NOT_SATISFIABLE, "The range cannot be read, or lies outside the file.";
     InvalidRequest = "invalid_request", UNPROCESSABLE_ENTITY, "Fields are unknown, of the wrong type, or outside their limits; `errors` names them.";
     InvalidPlan = "invalid_plan", UNPROCESSABLE_ENTITY, "The plan cannot be honoured; `errors` names the fields.";
     EngineUnavailable = "engine_unavailable", UNPROCESSABLE_ENTITY, "The engine cannot render this request here; see `GET /engines`.";
@@ -75,6 +75,7 @@ codes! {
     QueueFull = "queue_full", TOO_MANY_REQUESTS, "As many jobs wait as may wait; `Retry-After` says when to try again.";
     Internal = "internal", INTERNAL_SERVER_ERROR, "Something broke inside the server.";
     Draining = "draining", SERVICE_UNAVAILABLE, "The server is shutting down.";
+    NotReady = "not_ready", SERVICE_UNAVAILABLE, "The server cannot make pieces now; `detail` says why.";
     StoreUnavailable = "store_unavailable", SERVICE_UNAVAILABLE, "The job store cannot be reached.";
 }
 
@@ -278,7 +279,7 @@ pub(super) mod documented {
         /// What may happen when stems are fetched.
         Stems = [NotFound, NoStems, NotFinished, JobFailed, JobCancelled, ArtifactGone, PreconditionFailed, RangeNotSatisfiable, Internal, StoreUnavailable];
         /// What readiness may say instead of yes.
-        Readiness = [Draining, StoreUnavailable];
+        Readiness = [Draining, NotReady, StoreUnavailable];
     }
 }
 

@@ -27,7 +27,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Follow a job.
 ///
 /// Server-sent events of the name `status`, each with the whole status as data and the job's own event number as id. The stream
-/// ends after the final state. `Last-Event-ID` resumes after that event; 204 says that nothing will follow.
+/// ends after the final state. The newest event always comes, older ones may be skipped. `Last-Event-ID` resumes after that event;
+/// 204 says that nothing will follow.
 #[utoipa::path(
     get,
     path = "/status/{job_id}/events",

@@ -80,7 +80,7 @@ fn unnamed(response: &Response) -> Option<ApiError> {
         }
         StatusCode::RANGE_NOT_SATISFIABLE => (
             Code::RangeNotSatisfiable,
-            "ask for one range inside the file; Content-Range says how long it is".to_owned(),
+            "ask for bytes inside the file, as bytes=0-1023; Content-Range says how long it is".to_owned(),
         ),
         StatusCode::PAYLOAD_TOO_LARGE => (Code::BodyTooLarge, Code::BodyTooLarge.meaning().to_owned()),
         status if status.is_client_error() => (Code::BadRequest, Code::BadRequest.meaning().to_owned()),

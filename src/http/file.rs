@@ -1,7 +1,12 @@
 //! Files over HTTP: ranges, validators, names. The reading is done by `tower_http`; the conditions that need our own strong
-//! validator (RFC 9110, sections 13.1 and 14) are decided here.
+//! validators (RFC 9110, sections 13.1 and 14) are decided here.
 
-use std::{fmt::Write, path::PathBuf};
+use std::{
+    fmt::Write,
+    io,
+    path::PathBuf,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use axum::{
     body::Body,
@@ -27,14 +32,30 @@ pub(super) struct Sent {
     pub(super) media_type: &'static str,
     /// What a browser saves it as.
     pub(super) name: String,
-    /// SHA-256 of its content, in hexadecimal, when it is known: the strong validator.
+    /// SHA-256 of its content, in hexadecimal, when it is known.
     pub(super) sha256: Option<String>,
+}
+
+impl Sent {
+    /// The strong validator. Without a hash it is the size and the time of writing: a file is replaced, never changed.
+    async fn etag(&self) -> io::Result<String> {
+        if let Some(sha256) = &self.sha256 {
+            return Ok(format!("\"{sha256}\""));
+        }
+        let file = tokio::fs::metadata(&self.path).await?;
+        let written = file.modified()?.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        Ok(format!("\"{:x}-{:x}\"", file.len(), written.as_nanos()))
+    }
 }
 
 /// Answers a GET or HEAD for a file.
 pub(super) async fn send(file: Sent, method: Method, mut headers: HeaderMap) -> Result<Response, ApiError> {
-    let etag = file.sha256.map(|sha256| format!("\"{sha256}\""));
-    let mut response = match decide(&mut headers, etag.as_deref()) {
+    let gone = || ApiError::new(Code::ArtifactGone, "the file was removed from the server");
+    let etag = match file.etag().await {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(gone()),
+        etag => etag.map_err(ApiError::internal)?,
+    };
+    let mut response = match decide(&mut headers, &etag) {
         Decision::Failed => {
             return Err(ApiError::new(
                 Code::PreconditionFailed,
@@ -55,7 +76,7 @@ pub(super) async fn send(file: Sent, method: Method, mut headers: HeaderMap) -> 
         }
     };
     if response.status() == StatusCode::NOT_FOUND {
-        return Err(ApiError::new(Code::ArtifactGone, "the file was removed from the server"));
+        return Err(gone());
     }
     let sent = response.status().is_success();
     let mut set = |name: HeaderName, value: Option<HeaderValue>| {
@@ -63,7 +84,7 @@ pub(super) async fn send(file: Sent, method: Method, mut headers: HeaderMap) -> 
             response.headers_mut().insert(name, value);
         }
     };
-    set(header::ETAG, etag.and_then(|etag| HeaderValue::from_str(&etag).ok()));
+    set(header::ETAG, HeaderValue::from_str(&etag).ok());
     set(header::CACHE_CONTROL, Some(CACHE));
     if sent {
         set(header::CONTENT_TYPE, Some(HeaderValue::from_static(file.media_type)));
@@ -80,12 +101,14 @@ enum Decision {
 }
 
 /// Decides the conditions that concern `etag`, and removes what is thereby settled. Dates are left to whoever knows the file's.
-fn decide(headers: &mut HeaderMap, etag: Option<&str>) -> Decision {
+fn decide(headers: &mut HeaderMap, etag: &str) -> Decision {
     // A date is no strong validator, so a range is only good with our own tag.
-    if headers.remove(header::IF_RANGE).is_some_and(|tag| etag.is_none_or(|etag| tag != etag)) {
+    let other = headers.remove(header::IF_RANGE).is_some_and(|tag| tag != etag);
+    // A range in an unknown unit is to be ignored (RFC 9110, section 14.2).
+    let foreign = headers.get(header::RANGE).is_some_and(|range| !range.as_bytes().starts_with(b"bytes="));
+    if other || foreign {
         headers.remove(header::RANGE);
     }
-    let Some(etag) = etag else { return Decision::Send };
     if headers.contains_key(header::IF_MATCH) {
         if !names(headers, &header::IF_MATCH, etag, false) {
             return Decision::Failed;
@@ -163,7 +186,7 @@ mod tests {
         let case = |pairs: &[(HeaderName, &'static str)]| {
             let mut headers: HeaderMap =
                 pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect();
-            let decision = decide(&mut headers, Some("\"abc\""));
+            let decision = decide(&mut headers, "\"abc\"");
             (decision, headers.contains_key(header::RANGE))
         };
         let range = (header::RANGE, "bytes=0-1");

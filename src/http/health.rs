@@ -6,10 +6,7 @@ use super::{
     Service,
     error::{ApiError, documented},
 };
-use crate::{
-    job::store::SubmitError,
-    wire::{Health, QueueInfo},
-};
+use crate::wire::{Health, QueueInfo};
 
 /// The state of the service. Always 200 while it answers; `ready` says whether a request would be accepted and rendered.
 #[utoipa::path(
@@ -25,13 +22,21 @@ pub(super) async fn health(State(service): State<Service>) -> Result<Json<Health
             let counts = parts.store.counts()?;
             let draining = parts.store.is_closed();
             let engines = parts.engines.list();
+            let not_ready = parts.check().err().map(|error| error.detail).or_else(|| {
+                if counts.queued >= counts.capacity {
+                    Some(format!("{} jobs are waiting, which is the limit", counts.queued))
+                } else if !engines.iter().any(|engine| engine.available) {
+                    Some("no engine is available".to_owned())
+                } else {
+                    None
+                }
+            });
             Ok(Json(Health {
                 status: if draining { "draining" } else { "ok" }.to_owned(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 uptime_seconds: uptime.as_secs_f64(),
-                ready: !draining
-                    && counts.queued < counts.capacity
-                    && engines.iter().any(|engine| engine.available),
+                ready: not_ready.is_none(),
+                not_ready,
                 device: parts.device.clone(),
                 engines,
                 queue: QueueInfo {
@@ -71,7 +76,8 @@ pub(super) async fn ready(State(service): State<Service>) -> Result<&'static str
     service
         .blocking(|parts| {
             parts.store.counts()?;
-            if parts.store.is_closed() { Err(SubmitError::Closed.into()) } else { Ok("ok\n") }
+            parts.check()?;
+            Ok("ok\n")
         })
         .await
 }

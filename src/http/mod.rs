@@ -32,7 +32,7 @@ mod server;
 mod service;
 mod status;
 
-pub use server::serve;
+pub use server::{Settings, serve};
 pub use service::{Parts, Service};
 
 /// What the API document says besides its routes.

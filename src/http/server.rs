@@ -14,6 +14,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
 };
+use tokio_io_timeout::TimeoutStream;
 
 use super::{Service, router};
 
@@ -26,11 +27,29 @@ const GOODBYE: Duration = Duration::from_secs(5);
 /// Pause after the system refused a connection, so that a lack of descriptors does not become a busy loop.
 const REFUSED: Duration = Duration::from_millis(100);
 
+/// How patient the service is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How long a caller may take no byte of an answer before its connection is cut.
+    pub stalled: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { stalled: Duration::from_secs(30) }
+    }
+}
+
 /// Serves until `shutdown` ends, then lets open exchanges finish for a few seconds.
 ///
 /// Draining belongs into `shutdown`: as long as it waits for workers, status and artifacts are still served, `/readyz` says no,
 /// and submissions are refused.
-pub async fn serve(listener: TcpListener, service: Service, shutdown: impl Future<Output = ()>) {
+pub async fn serve(
+    listener: TcpListener,
+    service: Service,
+    settings: Settings,
+    shutdown: impl Future<Output = ()>,
+) {
     let router = router(service);
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let graceful = GracefulShutdown::new();
@@ -42,6 +61,8 @@ pub async fn serve(listener: TcpListener, service: Service, shutdown: impl Futur
         };
         match accepted {
             Ok((stream, place)) => {
+                let mut stream = TimeoutStream::new(stream);
+                stream.set_write_timeout(Some(settings.stalled));
                 tokio::spawn(converse(stream, router.clone(), graceful.watcher(), place));
             }
             Err(error) => {
@@ -67,11 +88,16 @@ async fn accept(
     Ok((stream, place))
 }
 
-async fn converse(stream: TcpStream, router: Router, watcher: Watcher, place: OwnedSemaphorePermit) {
+async fn converse(
+    stream: TimeoutStream<TcpStream>,
+    router: Router,
+    watcher: Watcher,
+    place: OwnedSemaphorePermit,
+) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(router));
     if let Err(error) = watcher.watch(connection).await {
         tracing::debug!(error = &error as &dyn std::error::Error, "a connection broke");
     }

@@ -1,9 +1,18 @@
 //! What the routes work with.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{Arc, Weak},
+    time::Instant,
+};
 
-use super::error::ApiError;
-use crate::{artifact::Shelf, job::JobStore, render::engines::Engines, request::Defaults, wire::DeviceInfo};
+use super::error::{ApiError, Code};
+use crate::{
+    artifact::Shelf,
+    job::{JobStore, store::SubmitError},
+    render::engines::Engines,
+    request::Defaults,
+    wire::DeviceInfo,
+};
 
 /// The parts that the service is put together from.
 #[derive(Debug)]
@@ -20,6 +29,24 @@ pub struct Parts {
     pub device: DeviceInfo,
     /// Jobs that run at the same time.
     pub workers: usize,
+    /// Its strong count is the number of workers that live.
+    pub at_work: Weak<()>,
+}
+
+impl Parts {
+    /// Whether a job that is accepted now will be run, or why not.
+    pub(super) fn check(&self) -> Result<(), ApiError> {
+        if self.store.is_closed() {
+            return Err(SubmitError::Closed.into());
+        }
+        if self.at_work.strong_count() == 0 {
+            return Err(ApiError::new(Code::NotReady, "no worker is there to run jobs; the log may say why"));
+        }
+        self.shelf.check().map_err(|cause| ApiError {
+            cause: Some(Arc::new(cause)),
+            ..ApiError::new(Code::NotReady, "finished pieces cannot be written to the disk; the log says why")
+        })
+    }
 }
 
 /// The state of all routes; cheap to clone.

@@ -27,7 +27,7 @@ pub struct Settings {
     pub capacity: usize,
     /// Finished jobs that are remembered; the oldest go first.
     pub keep_finished: usize,
-    /// Events that are remembered of each job; the oldest go first.
+    /// Events that are remembered of each job; the oldest go first. Of a job that has ended only the last is.
     pub keep_events: usize,
     /// Jobs that run at the same time; only used to estimate when a job ends.
     pub workers: usize,
@@ -35,7 +35,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { capacity: 100, keep_finished: 200, keep_events: 256, workers: 1 }
+        Self { capacity: 100, keep_finished: 200, keep_events: 32, workers: 1 }
     }
 }
 
@@ -111,7 +111,9 @@ impl Inner {
 
     /// Seconds that a running job still needs.
     fn remaining(&self, job: &Job, now: Timestamp) -> Option<f64> {
-        pace::remaining(job.computing(now), job.progress, self.whole(job))
+        // Between two changes of the progress nothing is known but the time.
+        let own = pace::by_own_speed(job.computing(job.updated_at), job.progress);
+        pace::remaining(job.computing(now), self.whole(job), own)
     }
 
     /// Writes down that a job changed.
@@ -120,7 +122,8 @@ impl Inner {
         let Some(entry) = self.jobs.get_mut(&id) else { return };
         entry.last_event += 1;
         entry.events.push_back(Event { number: entry.last_event, status });
-        while entry.events.len() > settings.keep_events.max(1) {
+        let keep = if entry.job.state.is_final() { 1 } else { settings.keep_events.max(1) };
+        while entry.events.len() > keep {
             entry.events.pop_front();
         }
     }
@@ -172,14 +175,16 @@ impl JobStore for MemoryStore {
         Ok(inner.read(id, now, self.settings.workers).unwrap_or(job))
     }
 
-    fn claim(&self, worker: &str) -> Result<Option<Claim>, StoreError> {
+    fn claim(&self, _: &str) -> Result<Option<Claim>, StoreError> {
         let mut inner = self.lock();
         let now = Timestamp::now();
         if inner.closed {
             return Ok(None);
         }
         let Some(id) = inner.queue.pop_front() else { return Ok(None) };
-        let Some(entry) = inner.jobs.get_mut(&id) else { return Ok(None) };
+        let Inner { jobs, paces, .. } = &mut *inner;
+        let Some(entry) = jobs.get_mut(&id) else { return Ok(None) };
+        entry.job.shares = paces.get(&entry.job.engine).map(Pace::shares).unwrap_or_default();
         entry.job.go(JobState::Planning, now)?;
         entry.job.attempt += 1;
         entry.job.started_at = Some(now);
@@ -190,7 +195,6 @@ impl JobStore for MemoryStore {
             engine: entry.job.engine.clone(),
         };
         inner.record(id, now, &self.settings);
-        tracing::debug!(job = %id, worker, attempt = claim.attempt, "claimed");
         Ok(Some(claim))
     }
 
@@ -229,9 +233,10 @@ impl JobStore for MemoryStore {
                 for warning in warnings {
                     held.warn(warning);
                 }
-                let (engine, computing, seconds) =
-                    (held.engine.clone(), held.computing(now), held.audio_seconds);
-                inner.paces.entry(engine).or_default().learn(computing, seconds);
+                if let Some(stages) = held.stage_times() {
+                    let (engine, seconds) = (held.engine.clone(), held.audio_seconds);
+                    inner.paces.entry(engine).or_default().learn(stages, seconds);
+                }
                 inner.finished.push_back(job);
                 inner.record(job, now, &self.settings);
                 Ok(Verdict::Go)
@@ -292,11 +297,10 @@ impl JobStore for MemoryStore {
     }
 
     fn events(&self, job: JobId, after: u64) -> Result<Option<Vec<Event>>, StoreError> {
-        Ok(self
-            .lock()
-            .jobs
-            .get(&job)
-            .map(|entry| entry.events.iter().filter(|event| event.number > after).cloned().collect()))
+        Ok(self.lock().jobs.get(&job).map(|entry| {
+            let after = if after > entry.last_event { 0 } else { after };
+            entry.events.iter().filter(|event| event.number > after).cloned().collect()
+        }))
     }
 
     fn counts(&self) -> Result<Counts, StoreError> {
@@ -372,5 +376,8 @@ mod tests {
         let numbers: Vec<u64> =
             store.events(id, 0).unwrap().unwrap().iter().map(|event| event.number).collect();
         assert_eq!(numbers, [3, 4, 5]);
+        store.complete(id, claim.attempt, Vec::new()).unwrap();
+        let last = store.events(id, 0).unwrap().unwrap();
+        assert_eq!((last.len(), last[0].number, last[0].status.state), (1, 6, JobState::Succeeded));
     }
 }

@@ -20,9 +20,10 @@ pub mod state;
 pub mod store;
 
 #[cfg(test)]
-mod contract;
+pub(crate) mod contract;
 
 pub use memory::MemoryStore;
+use progress::{STAGES, Shares};
 pub use state::IllegalMove;
 pub use store::JobStore;
 
@@ -34,6 +35,12 @@ impl JobId {
     /// A new one, larger than every one made before by this process.
     pub fn fresh() -> Self {
         Self(Uuid::now_v7())
+    }
+}
+
+impl From<Uuid> for JobId {
+    fn from(id: Uuid) -> Self {
+        Self(id)
     }
 }
 
@@ -103,6 +110,10 @@ pub struct Job {
     pub started_at: Option<Timestamp>,
     /// When it reached a final state.
     pub finished_at: Option<Timestamp>,
+    /// When the stages of work on it began, as far as it came.
+    pub stages_began: Vec<Timestamp>,
+    /// What its stages count for in `progress`.
+    pub(crate) shares: Shares,
     /// Jobs before it in the queue, filled in by the store on reading.
     pub queue_position: Option<u64>,
     /// Seconds until it ends, filled in by the store on reading.
@@ -173,6 +184,8 @@ impl Job {
             updated_at: now,
             started_at: None,
             finished_at: None,
+            stages_began: Vec::new(),
+            shares: Shares::default(),
             queue_position: None,
             eta_seconds: None,
         }
@@ -187,11 +200,13 @@ impl Job {
         self.state = to;
         self.updated_at = now;
         describe(to).clone_into(&mut self.message);
-        if let Some(progress) = progress::on_entering(to) {
+        if let Some(progress) = self.shares.on_entering(to) {
             self.progress = self.progress.max(progress);
         }
         if to.is_final() {
             self.finished_at = Some(now);
+        } else {
+            self.stages_began.push(now);
         }
         Ok(())
     }
@@ -229,7 +244,7 @@ impl Job {
                 self.message = format!("rendering section {} of {count}: {}", section + 1, entry.label);
                 let shares =
                     self.section_frames.iter().copied().zip(self.sections.iter().map(|s| s.progress));
-                self.progress = self.progress.max(progress::while_rendering(shares));
+                self.progress = self.progress.max(self.shares.while_rendering(shares));
             }
         }
         self.updated_at = now;
@@ -248,6 +263,15 @@ impl Job {
         self.started_at
             .and_then(|start| Duration::try_from(self.finished_at.unwrap_or(now).duration_since(start)).ok())
             .unwrap_or_default()
+    }
+
+    /// How long its stages took. `None` when it has not gone through all of them.
+    pub(crate) fn stage_times(&self) -> Option<[Duration; STAGES]> {
+        let ends = self.stages_began.iter().skip(1).copied().chain(self.finished_at);
+        let times = self.stages_began.iter().zip(ends);
+        let times =
+            times.map(|(begin, end)| Duration::try_from(end.duration_since(*begin)).unwrap_or_default());
+        times.collect::<Vec<_>>().try_into().ok()
     }
 
     /// As it goes over the wire.

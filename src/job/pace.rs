@@ -2,41 +2,55 @@
 
 use std::time::Duration;
 
+use super::progress::{STAGES, Shares};
+
 /// Jobs that the mean remembers: older ones fade, so that a faster or slower machine is noticed.
 const MEMORY: u32 = 16;
-/// Share of a job after which its own speed says more than that of others.
+/// Share of a job after which its own speed says something.
 const OWN_SPEED_FROM: f64 = 0.1;
+/// Least that is said to remain of a job that runs, in seconds.
+const LEAST: f64 = 1.0;
 
-/// Seconds of computing per second of audio of one engine: a running mean.
+/// Seconds of computing per second of audio of one engine, stage by stage: a running mean.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Pace {
-    mean: f64,
+    stages: [f64; STAGES],
     seen: u32,
 }
 
 impl Pace {
-    /// Learns from a finished job.
-    pub fn learn(&mut self, computing: Duration, audio_seconds: f64) {
+    /// Learns from a finished job how long its stages took.
+    pub fn learn(&mut self, stages: [Duration; STAGES], audio_seconds: f64) {
         if audio_seconds > 0.0 {
             self.seen = (self.seen + 1).min(MEMORY);
-            self.mean += (computing.as_secs_f64() / audio_seconds - self.mean) / f64::from(self.seen);
+            for (mean, stage) in self.stages.iter_mut().zip(stages) {
+                *mean += (stage.as_secs_f64() / audio_seconds - *mean) / f64::from(self.seen);
+            }
         }
     }
 
     /// Seconds that a piece of this length takes. `None` before the first job.
     pub fn seconds_for(&self, audio_seconds: f64) -> Option<f64> {
-        (self.seen > 0).then_some(self.mean * audio_seconds)
+        (self.seen > 0).then_some(self.stages.iter().sum::<f64>() * audio_seconds)
+    }
+
+    /// Where the stages begin.
+    pub(crate) fn shares(&self) -> Shares {
+        Shares::of(self.stages)
     }
 }
 
-/// Seconds that a running job still needs. `whole` is what its pace says of the entire job.
-pub fn remaining(elapsed: Duration, progress: f64, whole: Option<f64>) -> Option<f64> {
+/// Seconds that an entire job takes which has come this far after `elapsed`. `None` when it is too early to say.
+pub fn by_own_speed(elapsed: Duration, progress: f64) -> Option<f64> {
+    (progress >= OWN_SPEED_FROM).then(|| elapsed.as_secs_f64() / progress)
+}
+
+/// Seconds that a running job still needs. `learned` is what the entire job takes by the speed of earlier ones, `own` by its own,
+/// which counts when there were none or it takes longer than they did.
+pub fn remaining(elapsed: Duration, learned: Option<f64>, own: Option<f64>) -> Option<f64> {
     let elapsed = elapsed.as_secs_f64();
-    if progress >= OWN_SPEED_FROM {
-        Some(elapsed * (1.0 - progress).max(0.0) / progress)
-    } else {
-        whole.map(|whole| (whole - elapsed).max(0.0))
-    }
+    let whole = learned.filter(|whole| elapsed < *whole).or(own).or(learned)?;
+    Some((whole - elapsed).max(LEAST))
 }
 
 /// Seconds until a waiting job ends: the work before it, shared by the workers, then its own. `None` as soon as one part is
@@ -55,27 +69,83 @@ pub fn until_done(
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
+    use crate::{
+        job::{Job, PlannedSection, Report, contract::new_job},
+        wire::JobState,
+    };
+
+    fn seconds(stages: [f64; STAGES]) -> [Duration; STAGES] {
+        stages.map(Duration::from_secs_f64)
+    }
 
     #[test]
     fn the_mean_learns_and_forgets() {
         let mut pace = Pace::default();
         assert_eq!(pace.seconds_for(10.0), None);
-        pace.learn(Duration::from_secs(5), 10.0);
-        pace.learn(Duration::from_secs(15), 10.0);
+        pace.learn(seconds([0.0, 2.0, 1.0, 2.0]), 10.0);
+        pace.learn(seconds([0.0, 8.0, 1.0, 6.0]), 10.0);
         assert_eq!(pace.seconds_for(10.0), Some(10.0));
         for _ in 0..200 {
-            pace.learn(Duration::from_secs(30), 10.0);
+            pace.learn(seconds([1.0, 20.0, 2.0, 7.0]), 10.0);
         }
         assert!((pace.seconds_for(10.0).unwrap() - 30.0).abs() < 0.01);
     }
 
     #[test]
-    fn a_running_job_is_judged_by_itself_once_it_is_under_way() {
-        assert_eq!(remaining(Duration::from_secs(5), 0.0, None), None);
-        assert_eq!(remaining(Duration::from_secs(5), 0.05, Some(20.0)), Some(15.0));
-        assert_eq!(remaining(Duration::from_secs(30), 0.05, Some(20.0)), Some(0.0));
-        assert_eq!(remaining(Duration::from_secs(5), 0.5, Some(20.0)), Some(5.0));
+    fn earlier_jobs_count_until_a_job_takes_longer() {
+        let after = Duration::from_secs_f64;
+        assert_eq!(remaining(after(5.0), None, by_own_speed(after(5.0), 0.05)), None);
+        assert_eq!(remaining(after(5.0), None, by_own_speed(after(5.0), 0.5)), Some(5.0));
+        assert_eq!(remaining(after(5.0), Some(20.0), by_own_speed(after(5.0), 0.5)), Some(15.0));
+        assert_eq!(remaining(after(21.0), Some(20.0), by_own_speed(after(20.0), 0.5)), Some(19.0));
+        assert_eq!(remaining(after(21.0), Some(20.0), None), Some(LEAST));
+        assert_eq!(remaining(after(19.5), Some(20.0), None), Some(LEAST));
+    }
+
+    /// A job as it was measured, at twenty looks a second: pairs of progress and seconds left. It teaches `pace`.
+    fn measured(pace: &mut Pace) -> Vec<(f64, Option<f64>)> {
+        let at = |ms: i64| Timestamp::from_millisecond(ms).unwrap();
+        let mut job = Job::accepted(new_job(), at(0));
+        job.shares = pace.shares();
+        job.started_at = Some(at(0));
+        job.go(JobState::Planning, at(0)).unwrap();
+        let section = PlannedSection { id: "s00".into(), label: "Intro".into(), frames: 1 };
+        let mut seen = Vec::new();
+        for ms in (0..5_300).step_by(50) {
+            let report = match ms {
+                0 => Report::Planned { sections: vec![section.clone()], warnings: Vec::new() },
+                50 => Report::Stage(JobState::Rendering),
+                1_900 => Report::Stage(JobState::Mixing),
+                2_000 => Report::Stage(JobState::Mastering),
+                ..1_900 => Report::Rendered { section: 0, done: ms as f64 / 1_900.0 },
+                _ => Report::Alive,
+            };
+            job.take(report, at(ms)).unwrap();
+            let own = by_own_speed(job.computing(job.updated_at), job.progress);
+            let left = remaining(job.computing(at(ms)), pace.seconds_for(job.audio_seconds), own);
+            seen.push((job.progress, left));
+        }
+        job.go(JobState::Succeeded, at(5_300)).unwrap();
+        pace.learn(job.stage_times().unwrap(), job.audio_seconds);
+        seen
+    }
+
+    #[test]
+    fn progress_is_in_step_with_time_and_what_is_left_never_rises() {
+        let mut pace = Pace::default();
+        for learned in [false, true] {
+            let seen = measured(&mut pace);
+            let left: Vec<f64> = seen.iter().filter_map(|(_, left)| *left).collect();
+            assert!(left.len() == seen.len() || !learned);
+            assert!(left.len() > 80 && left.is_sorted_by(|a, b| *a >= b - 1e-9), "{left:?}");
+            assert!(left[0] < 6.0 && *left.last().unwrap() <= LEAST, "{left:?}");
+            // When mastering begins, 2.0 of 5.3 s have passed.
+            assert!((seen[40].0 - 2.0 / 5.3).abs() < 0.01, "{:?}", seen[40]);
+        }
+        assert!((pace.seconds_for(10.0).unwrap() - 5.3).abs() < 1e-9);
     }
 
     #[test]

@@ -1,55 +1,85 @@
-//! How far a job is, as one number.
-//!
-//! | stage     | share of the whole |
-//! |-----------|--------------------|
-//! | queued    | 0                  |
-//! | planning  | 0 to 0.02          |
-//! | rendering | 0.02 to 0.90, sections weighted by their length |
-//! | mixing    | 0.90 to 0.94       |
-//! | mastering | 0.94 to below 1    |
-//! | succeeded | 1                  |
-//!
-//! Rendering takes nearly all of the time with every engine; the other shares only have to be large enough to be seen.
+//! How far a job is, as one number: each stage has the share of the whole that it had in earlier jobs of the engine. Rendering
+//! moves through its share, sections weighted by their length; the other stages step to where they begin.
 
 use crate::wire::JobState;
 
-/// Where rendering begins.
-const RENDERING: f64 = 0.02;
-/// Where mixing begins.
-const MIXING: f64 = 0.90;
-/// Where mastering begins.
-const MASTERING: f64 = 0.94;
+/// The stages that take time: planning, rendering, mixing, mastering (with writing the files).
+pub(super) const STAGES: usize = 4;
+/// Where mastering begins at the latest: the end is only reached by ending.
+const LATEST: f64 = 0.99;
 
-/// The share of the whole that is done on entering `state`. `None` for a job that failed or was cancelled: it stays where it was.
-pub(super) fn on_entering(state: JobState) -> Option<f64> {
-    match state {
-        JobState::Queued | JobState::Planning => Some(0.0),
-        JobState::Rendering => Some(RENDERING),
-        JobState::Mixing => Some(MIXING),
-        JobState::Mastering => Some(MASTERING),
-        JobState::Succeeded => Some(1.0),
-        JobState::Failed | JobState::Cancelled => None,
+/// Where the stages begin, as shares of the whole.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Shares {
+    rendering: f64,
+    mixing: f64,
+    mastering: f64,
+}
+
+impl Default for Shares {
+    /// Measured with the built-in engine on two cores: 120 s of music take 1.9 s of rendering, 0.1 s of mixing, and 3.3 s of
+    /// mastering and writing.
+    fn default() -> Self {
+        Self { rendering: 0.01, mixing: 0.36, mastering: 0.38 }
     }
 }
 
-/// The share of the whole that is done while rendering, from pairs of a section's length and its rendered share.
-pub(super) fn while_rendering(sections: impl Iterator<Item = (u64, f64)>) -> f64 {
-    let (done, whole) = sections.fold((0.0, 0.0), |(done, whole), (frames, share)| {
-        (done + frames as f64 * share, whole + frames as f64)
-    });
-    if whole > 0.0 { RENDERING + (MIXING - RENDERING) * (done / whole).clamp(0.0, 1.0) } else { RENDERING }
+impl Shares {
+    /// The shares of stages that take this long.
+    pub(super) fn of(stages: [f64; STAGES]) -> Self {
+        let whole: f64 = stages.iter().sum();
+        if whole <= 0.0 {
+            return Self::default();
+        }
+        let begin = |stage: usize| (stages[..stage].iter().sum::<f64>() / whole).min(LATEST);
+        Self { rendering: begin(1), mixing: begin(2), mastering: begin(3) }
+    }
+
+    /// What is done on entering `state`. `None` for a job that failed or was cancelled: it stays where it was.
+    pub(super) fn on_entering(&self, state: JobState) -> Option<f64> {
+        match state {
+            JobState::Queued | JobState::Planning => Some(0.0),
+            JobState::Rendering => Some(self.rendering),
+            JobState::Mixing => Some(self.mixing),
+            JobState::Mastering => Some(self.mastering),
+            JobState::Succeeded => Some(1.0),
+            JobState::Failed | JobState::Cancelled => None,
+        }
+    }
+
+    /// What is done while rendering, from pairs of a section's length and its rendered share.
+    pub(super) fn while_rendering(&self, sections: impl Iterator<Item = (u64, f64)>) -> f64 {
+        let (done, whole) = sections.fold((0.0, 0.0), |(done, whole), (frames, share)| {
+            (done + frames as f64 * share, whole + frames as f64)
+        });
+        let rendered = if whole > 0.0 { (done / whole).clamp(0.0, 1.0) } else { 0.0 };
+        self.rendering + (self.mixing - self.rendering) * rendered
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn close(a: f64, b: f64) -> bool {
+        (a - b).abs() < 1e-12
+    }
+
     #[test]
     fn sections_count_by_their_length() {
-        let close = |a: f64, b: f64| (a - b).abs() < 1e-12;
-        assert!(close(while_rendering([(100, 0.0), (300, 0.0)].into_iter()), 0.02));
-        assert!(close(while_rendering([(100, 1.0), (300, 0.0)].into_iter()), 0.02 + 0.88 / 4.0));
-        assert!(close(while_rendering([(100, 1.0), (300, 1.0)].into_iter()), 0.90));
-        assert!(close(while_rendering(std::iter::empty()), 0.02));
+        let shares = Shares::of([0.2, 8.8, 0.4, 0.6]);
+        assert!(close(shares.while_rendering([(100, 0.0), (300, 0.0)].into_iter()), 0.02));
+        assert!(close(shares.while_rendering([(100, 1.0), (300, 0.0)].into_iter()), 0.02 + 0.88 / 4.0));
+        assert!(close(shares.while_rendering([(100, 1.0), (300, 1.0)].into_iter()), 0.90));
+        assert!(close(shares.while_rendering(std::iter::empty()), 0.02));
+    }
+
+    #[test]
+    fn stages_count_by_their_time() {
+        let shares = Shares::of([0.0, 1.9, 0.1, 3.0]);
+        assert!(close(shares.on_entering(JobState::Mixing).unwrap(), 0.38));
+        assert!(close(shares.on_entering(JobState::Mastering).unwrap(), 0.40));
+        assert_eq!(Shares::of([0.0, 1.0, 0.0, 0.0]).on_entering(JobState::Mastering), Some(LATEST));
+        assert_eq!(Shares::of([0.0; STAGES]), Shares::default());
     }
 }

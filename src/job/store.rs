@@ -76,7 +76,8 @@ pub trait JobStore: Send + Sync + Debug {
     fn list(&self, filter: &Filter) -> Result<Vec<Job>, StoreError>;
 
     /// The events of a job with numbers above `after`, oldest first. Numbers start at 1 and only grow. Each event holds the whole
-    /// status, so a store may drop old ones, but never the last. `None` when the job is unknown.
+    /// status, so a store may drop old ones, but never the last. An `after` beyond the last comes from elsewhere and counts as 0.
+    /// `None` when the job is unknown.
     ///
     /// # Errors
     /// When the store is out of reach.

@@ -14,6 +14,8 @@ pub struct Health {
     pub uptime_seconds: f64,
     /// Whether a request would be accepted and rendered now.
     pub ready: bool,
+    /// Why it is not ready, for people.
+    pub not_ready: Option<String>,
     /// The device that engines compute on.
     pub device: DeviceInfo,
     /// Every engine, available or not.

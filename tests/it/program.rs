@@ -316,10 +316,21 @@ fn schemas_engines_and_completions_are_printed() {
 #[test]
 fn serve_says_where_it_listens_and_stops_when_told() {
     let directory = tempfile::tempdir().unwrap();
+    let (old, foreign) = ("0198c1f2-7d3a-7c4e-9b1a-3f6f0a2d5e77", "0198c1f2-7d3a-7c4e-9b1a-3f6f0a2d5e78");
+    let shelf = directory.path().join("timbre-artifacts");
+    for file in ["audio.wav", "manifest.json", "picture.png"] {
+        fs::create_dir_all(shelf.join(old)).unwrap();
+        fs::write(shelf.join(old).join(file), "of a job that was forgotten").unwrap();
+    }
+    fs::create_dir_all(shelf.join(foreign)).unwrap();
     let mut child = timbre(&directory).args(["serve", "--port", "0"]).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
     let url = lines.find_map(|line| Some(line[line.find("http://")?..].trim().to_owned())).unwrap();
     let url = url.split_whitespace().next().unwrap().trim_end_matches('/').to_owned();
+    assert_eq!(names(&shelf), [".lock", foreign, "incoming"]);
+    let second = run(&directory, &["serve", "--port", "0"]);
+    assert_eq!(second.status.code(), Some(1), "{second:?}");
+    assert!(text(&second.stderr).contains("--artifact-dir"), "{}", text(&second.stderr));
     let mut ready = ureq::get(format!("{url}/readyz"))
         .config()
         .timeout_global(Some(Duration::from_secs(20)))

@@ -182,7 +182,8 @@ fn watch_json_writes_one_line_per_change_then_the_file() {
 fn health_says_whether_a_job_would_be_taken() {
     let folder = tempfile::tempdir().unwrap();
     let health = |ready| {
-        json!({"status": "ok", "version": "0.1.0", "uptime_seconds": 61.0, "ready": ready,
+        let not_ready = if ready { Value::Null } else { "8 jobs are waiting".into() };
+        json!({"status": "ok", "version": "0.1.0", "uptime_seconds": 61.0, "ready": ready, "not_ready": not_ready,
             "device": {"kind": "cpu", "name": "a processor", "threads": 2},
             "engines": [{"name": "synth", "available": true, "default": true, "reason": "built in", "sample_rate": 48000,
                 "channels": 2, "stems": true, "longest_section_seconds": null, "licence": null}],
@@ -194,6 +195,8 @@ fn health_says_whether_a_job_would_be_taken() {
         let output = timbrectl(&server.url, folder.path(), &["health"]);
         assert_eq!(code(&output), expected, "{output:?}");
         assert!(stdout(&output).contains("1 of 8 waiting"), "{}", stdout(&output));
+        assert_eq!(stderr(&output).contains("8 jobs are waiting"), !ready, "{}", stderr(&output));
+        assert!(!stderr(&output).contains("hint"), "{}", stderr(&output));
         let output = timbrectl(&server.url, folder.path(), &["health", "--json"]);
         assert_eq!((code(&output), document(&output)), (expected, health(ready)));
     }
@@ -251,7 +254,28 @@ fn help_documents_the_exit_codes_and_completions_are_printed() {
     let folder = tempfile::tempdir().unwrap();
     let help = timbrectl(&nobody(), folder.path(), &["--help"]);
     assert!(stdout(&help).contains("3  the server cannot be reached"), "{}", stdout(&help));
-    let script = timbrectl(&nobody(), folder.path(), &["completions", "bash"]);
+    let script = timbrectl("nonsense", folder.path(), &["completions", "bash"]);
     assert_eq!(code(&script), 0);
     assert!(stdout(&script).contains("_timbrectl"));
+}
+
+#[test]
+fn wrong_use_is_a_document_too() {
+    let folder = tempfile::tempdir().unwrap();
+    for (line, part) in [
+        (vec!["--json", "submit", "--prompt", "rain", "--duration", "long"], "'long'"),
+        (vec!["status", "--json"], "<ID>"),
+        (vec!["--json"], "subcommand"),
+        (vec!["--json", "play"], "'play'"),
+    ] {
+        let output = timbrectl(&nobody(), folder.path(), &line);
+        let error = &document(&output)["error"];
+        assert_eq!((code(&output), &error["exit_code"]), (2, &json!(2)), "{line:?}");
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains(part) && !message.contains("Usage"), "{message}");
+        assert!(stderr(&output).contains("--help"), "{}", stderr(&output));
+    }
+    assert_eq!(stdout(&timbrectl(&nobody(), folder.path(), &["play", "--", "--json"])), "");
+    let version = timbrectl(&nobody(), folder.path(), &["--json", "--version"]);
+    assert!(code(&version) == 0 && stdout(&version).starts_with("timbrectl "), "{version:?}");
 }

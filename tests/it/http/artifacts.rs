@@ -1,13 +1,22 @@
 //! What a finished job has made, and how it is fetched.
 
-use std::fs;
+use std::{
+    fs,
+    io::{self, Read, Write},
+    net::TcpStream,
+    thread,
+    time::Duration,
+};
 
 use serde_json::json;
-use timbre::wire::{GenerationArtifact, GenerationStatus, Manifest};
+use timbre::{
+    http,
+    wire::{GenerationArtifact, GenerationStatus, Manifest},
+};
 
 use super::{
     fake::{SHA256, audio_bytes},
-    server::{Answer, Server},
+    server::{Answer, Server, Setup},
 };
 
 #[test]
@@ -83,6 +92,8 @@ fn ranges_are_byte_identical() {
     let outside = server.get_with(&path, &[("range", "bytes=200000-")]);
     outside.problem(416, "range_not_satisfiable");
     assert_eq!(outside.header("content-range"), format!("bytes */{len}"));
+    let unknown = server.get_with(&path, &[("range", "items=0-3")]);
+    assert_eq!((unknown.status, unknown.body.len()), (200, len), "an unknown unit is ignored");
     let several = server.get_with(&path, &[("range", "bytes=0-1,5-6")]);
     assert_eq!(
         (several.status, several.body.len()),
@@ -114,6 +125,25 @@ fn validators_save_and_protect_downloads() {
     assert_eq!(with(&[("range", "bytes=0-9"), ("if-range", &etag)]).status, 206);
     let changed = with(&[("range", "bytes=0-9"), ("if-range", "\"other\"")]);
     assert_eq!((changed.status, changed.body.len()), (200, audio_bytes().len()));
+}
+
+#[test]
+fn every_file_is_resumed_by_its_own_tag() {
+    let server = Server::start();
+    let body = json!({"prompt": "piano", "duration_seconds": 20, "output": {"stems": true}});
+    let id = server.post_json("/generate", &body).json::<GenerationStatus>().job_id;
+    server.until_final(&id);
+    for part in ["audio", "stems.zip", "picture.png", "manifest"] {
+        let path = format!("/artifact/{id}/{part}");
+        let whole = server.get(&path);
+        let etag = whole.header("etag");
+        assert!(etag.starts_with('"'), "{part}: {etag} is no strong tag");
+        assert_eq!(server.get(&path).header("etag"), etag);
+        let rest = server.get_with(&path, &[("range", "bytes=2-"), ("if-range", etag)]);
+        assert_eq!((rest.status, &rest.body[..]), (206, &whole.body[2..]), "{part}");
+        assert_eq!(server.get_with(&path, &[("range", "bytes=2-"), ("if-range", "\"old\"")]).status, 200);
+        assert_eq!(server.get_with(&path, &[("if-none-match", etag)]).status, 304);
+    }
 }
 
 #[test]
@@ -156,4 +186,24 @@ fn a_broken_manifest_is_an_inside_matter() {
     fs::write(server.directory.path().join(&id).join("manifest.json"), "{").unwrap();
     let problem = server.get(&format!("/artifact/{id}")).problem(500, "internal");
     assert!(!problem.detail.contains("EOF"), "{}", problem.detail);
+}
+
+#[test]
+fn a_caller_that_takes_nothing_is_cut_off() {
+    const BYTES: u64 = 64 << 20;
+    let http = http::Settings { stalled: Duration::from_millis(100) };
+    let server = Server::with(Setup { http, ..Setup::default() });
+    let id = server.piece("piano");
+    let audio = server.directory.path().join(&id).join("audio.wav");
+    fs::File::options().write(true).open(audio).unwrap().set_len(BYTES).unwrap();
+    let path = format!("/artifact/{id}/audio");
+    // Who reads gets it all, however long it takes.
+    let whole = server.agent.get(server.url(&path)).call().unwrap();
+    assert_eq!(io::copy(&mut whole.into_body().into_reader(), &mut io::sink()).unwrap(), BYTES);
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+    thread::sleep(Duration::from_secs(2));
+    let mut got = Vec::new();
+    let _cut = stream.read_to_end(&mut got);
+    assert!((got.len() as u64) < BYTES, "all of it came");
 }

@@ -2,7 +2,8 @@
 
 use std::{
     io::{BufRead, BufReader},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use serde_json::json;
@@ -11,7 +12,7 @@ use timbre::{
     wire::{GenerationStatus, JobList, JobState},
 };
 
-use super::server::Server;
+use super::server::{Server, Setup};
 
 /// One server-sent event.
 #[derive(Debug)]
@@ -59,20 +60,12 @@ fn a_job_can_be_followed_from_anywhere() {
     all.extend(live);
     assert!(all.windows(2).all(|pair| pair[0].id < pair[1].id));
     assert!(all.windows(2).all(|pair| pair[0].status.progress <= pair[1].status.progress));
-    let mut states: Vec<JobState> = all.iter().map(|event| event.status.state).collect();
-    states.dedup();
-    let expected = [
-        JobState::Queued,
-        JobState::Planning,
-        JobState::Rendering,
-        JobState::Mixing,
-        JobState::Mastering,
-        JobState::Succeeded,
-    ];
-    assert_eq!(states, expected);
-
-    let again: Vec<u64> = events(&server, &id, Some(all[2].id)).map(|event| event.id).collect();
-    assert_eq!(again, all[3..].iter().map(|event| event.id).collect::<Vec<_>>());
+    // Older events may be skipped, the last never is.
+    assert_eq!(all.last().unwrap().status.state, JobState::Succeeded);
+    let again: Vec<u64> = events(&server, &id, Some(all[0].id)).map(|event| event.id).collect();
+    assert_eq!(again.last(), all.last().map(|event| &event.id));
+    let elsewhere: Vec<Sent> = events(&server, &id, Some(9_999)).collect();
+    assert_eq!(elsewhere.last().unwrap().status.state, JobState::Succeeded);
     let path = format!("/status/{id}/events");
     let last = all.last().unwrap().id.to_string();
     assert_eq!(server.get_with(&path, &[("last-event-id", &last)]).status, 204);
@@ -167,13 +160,18 @@ fn jobs_are_listed_in_pages() {
 #[test]
 fn old_jobs_are_forgotten_with_their_artifacts() {
     let settings = memory::Settings { keep_finished: 2, ..memory::Settings::default() };
-    let server = Server::with(settings, Duration::ZERO);
+    let server = Server::with(Setup { store: settings, drain_timeout: Duration::ZERO, ..Setup::default() });
     let ids: Vec<String> = (0..4).map(|_| server.piece("piano")).collect();
     // A submission sweeps before it is accepted.
     server.submit("hold");
     for id in &ids[..2] {
         server.get(&format!("/status/{id}")).problem(404, "not_found");
-        assert!(!server.directory.path().join(id).exists());
+        // The worker may be about to remove what it forgot.
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while server.directory.path().join(id).exists() {
+            assert!(Instant::now() < deadline, "{id} stays");
+            thread::sleep(Duration::from_millis(5));
+        }
     }
     assert_eq!(server.get(&format!("/artifact/{}", ids[3])).status, 200);
 }
@@ -195,7 +193,7 @@ fn draining_refuses_submissions_and_serves_the_rest() {
 
 #[test]
 fn a_shutdown_stops_what_does_not_end_by_itself() {
-    let mut server = Server::with(memory::Settings::default(), Duration::ZERO);
+    let mut server = Server::with(Setup { drain_timeout: Duration::ZERO, ..Setup::default() });
     let running = server.submit("hold");
     let waiting = server.submit("piano");
     server.gate().until_held();

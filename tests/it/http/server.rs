@@ -2,7 +2,7 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, mpsc},
+    sync::{Arc, Weak, mpsc},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use timbre::{
     artifact::Shelf,
-    http::{Parts, Service, serve},
+    http::{self, Parts, Service, serve},
     job::{JobStore, MemoryStore, memory},
     render::engines::Engines,
     request::Defaults,
@@ -33,17 +33,41 @@ pub(crate) struct Server {
     pub(crate) directory: TempDir,
 }
 
+/// What a server is started with.
+#[derive(Clone, Copy)]
+pub(crate) struct Setup {
+    pub(crate) store: memory::Settings,
+    pub(crate) drain_timeout: Duration,
+    pub(crate) http: http::Settings,
+    /// Whether the service believes that workers live.
+    pub(crate) at_work: bool,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            store: memory::Settings::default(),
+            drain_timeout: Duration::from_secs(30),
+            http: http::Settings::default(),
+            at_work: true,
+        }
+    }
+}
+
 impl Server {
     pub(crate) fn start() -> Self {
-        Self::with(memory::Settings::default(), Duration::from_secs(30))
+        Self::with(Setup::default())
     }
 
-    pub(crate) fn with(settings: memory::Settings, drain_timeout: Duration) -> Self {
+    pub(crate) fn with(setup: Setup) -> Self {
+        let settings = setup.store;
         let directory = tempfile::tempdir().unwrap();
         let shelf = Arc::new(Shelf::open(directory.path()).unwrap());
         let store = Arc::new(MemoryStore::new(settings));
         let runner = Arc::new(FakeRunner { root: directory.path().to_owned(), gate: Gate::default() });
         let bench = Bench { store: store.clone(), runner: runner.clone(), shelf: shelf.clone() };
+        let workers = worker::Settings { workers: settings.workers, drain_timeout: setup.drain_timeout };
+        let workers = Workers::start(workers, &bench).unwrap();
         let service = Service::new(Parts {
             store: store.clone(),
             shelf,
@@ -51,16 +75,15 @@ impl Server {
             defaults: Defaults::default(),
             device: DeviceInfo { kind: "cpu".into(), name: "test".into(), threads: 1 },
             workers: settings.workers,
+            at_work: if setup.at_work { workers.at_work() } else { Weak::new() },
         });
-        let workers = worker::Settings { workers: settings.workers, drain_timeout };
         let (stop, stopped) = oneshot::channel::<()>();
         let (tell, told) = mpsc::channel();
         let thread = thread::spawn(move || {
             Runtime::new().unwrap().block_on(async {
                 let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
                 tell.send(listener.local_addr().unwrap()).unwrap();
-                let workers = Workers::start(workers, &bench).unwrap();
-                serve(listener, service, async {
+                serve(listener, service, setup.http, async {
                     stopped.await.ok();
                     tokio::task::spawn_blocking(|| workers.drain()).await.unwrap();
                 })

@@ -1,9 +1,11 @@
 //! The service itself: health, engines, documents, request ids.
 
+use std::fs;
+
 use serde_json::Value;
 use timbre::wire::{EngineList, Health};
 
-use super::server::Server;
+use super::server::{Server, Setup};
 
 impl Server {
     /// Whether no job was ever accepted.
@@ -17,6 +19,7 @@ fn health_tells_how_it_is() {
     let server = Server::start();
     let health: Health = server.get("/health").json();
     assert_eq!((health.status.as_str(), health.ready, health.store.as_str()), ("ok", true, "memory"));
+    assert_eq!(health.not_ready, None);
     assert_eq!((health.queue.capacity, health.queue.queued, health.queue.running), (100, 0, 0));
     server.submit("hold");
     server.gate().until_held();
@@ -28,6 +31,28 @@ fn health_tells_how_it_is() {
     assert!(engines.engines.iter().any(|engine| engine.available && engine.default));
     assert_eq!(server.get("/livez").text(), "ok\n");
     assert_eq!(server.get("/readyz").text(), "ok\n");
+}
+
+#[test]
+fn without_workers_it_is_not_ready() {
+    let server = Server::with(Setup { at_work: false, ..Setup::default() });
+    let problem = server.get("/readyz").problem(503, "not_ready");
+    let health: Health = server.get("/health").json();
+    assert!(!health.ready);
+    assert_eq!(health.not_ready, Some(problem.detail));
+    assert_eq!(server.get("/livez").status, 200);
+}
+
+#[test]
+fn without_a_place_for_pieces_it_is_not_ready() {
+    let server = Server::start();
+    let incoming = server.directory.path().join("incoming");
+    fs::remove_dir_all(&incoming).unwrap();
+    assert_eq!(server.get("/readyz").status, 200);
+    fs::remove_dir_all(&incoming).unwrap();
+    fs::write(&incoming, "").unwrap();
+    server.get("/readyz").problem(503, "not_ready");
+    assert!(!server.get("/health").json::<Health>().ready);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use timbre::{
     wire::{CompositionPlan, GenerationStatus, JobState},
 };
 
-use super::server::Server;
+use super::server::{Server, Setup};
 
 #[test]
 fn a_submission_becomes_a_piece() {
@@ -56,10 +56,11 @@ fn a_plan_is_given_and_taken_back() {
 
 #[test]
 fn a_full_queue_refuses() {
-    let server = Server::with(
-        memory::Settings { capacity: 1, ..memory::Settings::default() },
-        std::time::Duration::ZERO,
-    );
+    let server = Server::with(Setup {
+        store: memory::Settings { capacity: 1, ..memory::Settings::default() },
+        drain_timeout: std::time::Duration::ZERO,
+        ..Setup::default()
+    });
     server.submit("hold");
     server.gate().until_held();
     let waiting = server.submit("piano");
@@ -75,10 +76,11 @@ fn a_full_queue_refuses() {
 
 #[test]
 fn many_submit_at_once() {
-    let server = Server::with(
-        memory::Settings { workers: 3, ..memory::Settings::default() },
-        std::time::Duration::ZERO,
-    );
+    let server = Server::with(Setup {
+        store: memory::Settings { workers: 3, ..memory::Settings::default() },
+        drain_timeout: std::time::Duration::ZERO,
+        ..Setup::default()
+    });
     let ids: Vec<String> = thread::scope(|scope| {
         let callers: Vec<_> = (0..8)
             .map(|_| scope.spawn(|| (0..4).map(|_| server.submit("piano")).collect::<Vec<_>>()))
