@@ -3,11 +3,11 @@
 //! ```text
 //! root/
 //!   .lock             locked as long as a process has the shelf open
-//!   incoming/         pieces being written; emptied when the shelf is opened
+//!   .incoming/        pieces being written; emptied when the shelf is opened
 //!   <job id>/         audio.wav or audio.flac, manifest.json, picture.png, and stems.zip when there are stems
 //! ```
 //!
-//! A piece is put together under `incoming/` and renamed as a whole, so a directory with a job's id is always complete.
+//! A piece is put together under `.incoming/` and renamed as a whole, so a directory with a job's id is always complete.
 //! One process may use a shelf at a time, because opening it deletes what another one might be writing.
 
 use std::{
@@ -33,7 +33,7 @@ use crate::{
 };
 
 const LOCK: &str = ".lock";
-const INCOMING: &str = "incoming";
+const INCOMING: &str = ".incoming";
 const MANIFEST: &str = "manifest.json";
 const PICTURE: &str = "picture.png";
 const STEMS: &str = "stems.zip";
@@ -191,7 +191,7 @@ impl Shelf {
         }
     }
 
-    /// A new directory under `incoming/`, deleted with all it holds unless it is kept.
+    /// A new directory under `.incoming/`, deleted with all it holds unless it is kept.
     fn incoming(&self) -> Result<TempDir, ArtifactError> {
         let incoming = self.root.join(INCOMING);
         let mut builder = Builder::new();
@@ -254,8 +254,8 @@ mod tests {
         fs::remove_dir(root.path().join("deep/shelf").join(JOB.replace('0', "1"))).unwrap();
         assert!(shelf.remove(JOB).unwrap() && !shelf.remove(JOB).unwrap());
         assert_eq!(shelf.find(JOB), None);
-        assert_eq!(names(&root.path().join("deep/shelf")), [".lock", "incoming"]);
-        assert!(names(&root.path().join("deep/shelf/incoming")).is_empty());
+        assert_eq!(names(&root.path().join("deep/shelf")), [".incoming", ".lock"]);
+        assert!(names(&root.path().join("deep/shelf/.incoming")).is_empty());
     }
 
     #[test]
@@ -279,21 +279,21 @@ mod tests {
     #[test]
     fn opening_sweeps_what_was_left_half_written() {
         let root = tempfile::tempdir().unwrap();
-        fs::create_dir_all(root.path().join("incoming/half")).unwrap();
-        fs::write(root.path().join("incoming/half/audio.wav"), "RIFF").unwrap();
+        fs::create_dir_all(root.path().join(".incoming/half")).unwrap();
+        fs::write(root.path().join(".incoming/half/audio.wav"), "RIFF").unwrap();
         Shelf::open(root.path()).unwrap();
-        assert!(names(&root.path().join("incoming")).is_empty());
+        assert!(names(&root.path().join(".incoming")).is_empty());
     }
 
     #[test]
     fn a_shelf_is_open_once_at_a_time() {
         let root = tempfile::tempdir().unwrap();
         let shelf = Shelf::open(root.path()).unwrap();
-        fs::write(root.path().join("incoming/half"), "RIFF").unwrap();
+        fs::write(root.path().join(".incoming/half"), "RIFF").unwrap();
         let clone = shelf.clone();
         drop(shelf);
         assert!(matches!(Shelf::open(root.path()), Err(ArtifactError::InUse(_))));
-        assert_eq!(names(&root.path().join("incoming")), ["half"]);
+        assert_eq!(names(&root.path().join(".incoming")), ["half"]);
         drop(clone);
         Shelf::open(root.path()).unwrap();
     }
@@ -326,7 +326,7 @@ mod tests {
         broken.mastered.sound.planes_mut().for_each(|plane| plane[7] = 2.0);
         assert!(shelf.save(&broken, JOB, &Never).is_err());
         assert!(shelf.find(JOB).is_some());
-        assert!(names(&root.path().join("incoming")).is_empty());
+        assert!(names(&root.path().join(".incoming")).is_empty());
     }
 
     #[test]
@@ -342,7 +342,7 @@ mod tests {
         let absolute = outside.to_str().unwrap().to_owned();
         let tricky = format!("../{JOB}");
         for id in
-            ["", ".", "..", "../outside", "incoming", "0198c1f2/../../outside", "a\0b", &absolute, &tricky]
+            ["", ".", "..", "../outside", ".incoming", "0198c1f2/../../outside", "a\0b", &absolute, &tricky]
         {
             assert_eq!(shelf.find(id), None, "{id:?}");
             assert!(matches!(shelf.remove(id), Err(ArtifactError::JobId(_))), "{id:?}");

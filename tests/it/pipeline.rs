@@ -155,7 +155,7 @@ fn a_cancel_leaves_nothing_on_the_shelf_either() {
     let listener = Listener { stop_at: Some((JobState::Mastering, 300)), ..Listener::default() };
     assert!(matches!(make(&short(), 1, &to, &listener), Err(RunError::Cancelled)));
     assert_eq!(shelf.find(&job_id), None);
-    assert_eq!(fs::read_dir(directory.path().join("incoming")).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(directory.path().join(".incoming")).unwrap().count(), 0);
 }
 
 #[test]

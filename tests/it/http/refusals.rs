@@ -106,7 +106,7 @@ fn unknown_ids_and_paths_are_not_found() {
         "..%5c..",
         "%00",
         "%ff",
-        "incoming",
+        ".incoming",
         "0199aaaa-bbbb-7ccc-8ddd-eeeeeeeeeeee%2f..",
     ];
     for id in ids {

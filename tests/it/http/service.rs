@@ -46,7 +46,7 @@ fn without_workers_it_is_not_ready() {
 #[test]
 fn without_a_place_for_pieces_it_is_not_ready() {
     let server = Server::start();
-    let incoming = server.directory.path().join("incoming");
+    let incoming = server.directory.path().join(".incoming");
     fs::remove_dir_all(&incoming).unwrap();
     assert_eq!(server.get("/readyz").status, 200);
     fs::remove_dir_all(&incoming).unwrap();
