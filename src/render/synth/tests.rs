@@ -9,7 +9,7 @@ use super::{
     Synth,
     instrument::{Family, Instrument},
     score::{self, Note, Tone},
-    style::Book,
+    style::{Book, Drum},
 };
 use crate::{
     audio::Pcm,
@@ -275,6 +275,34 @@ fn drums_play_only_when_they_are_asked_for() {
         |index| notes(&plan, index).iter().filter(|(_, note)| matches!(note.tone, Tone::Hit(_))).count();
     assert!(hits(0) > 20);
     assert_eq!(hits(1), 0);
+}
+
+/// The last quarter of a section leaves out drums only where a fill takes their place.
+#[test]
+fn a_fill_fills() {
+    for style in Book::open().unwrap().names() {
+        for energy in [Energy::Medium, Energy::High] {
+            let mut wire = CompositionPlan { style: style.to_owned(), ..sketch() };
+            wire.sections[0].energy = energy;
+            let played = notes(&planned(wire), 0);
+            // A bar is two seconds; swing and stray reach less than a sixteenth.
+            let last_quarter = |bar: f64| -> Vec<Drum> {
+                let from = 2.0 * bar + 1.46;
+                let inside = played.iter().filter(|(_, note)| (from..from + 0.5).contains(&note.at));
+                inside
+                    .filter_map(|(_, note)| match note.tone {
+                        Tone::Hit(drum) => Some(drum),
+                        Tone::Pitch(_) => None,
+                    })
+                    .collect()
+            };
+            let (usual, last) = (last_quarter(1.0), last_quarter(3.0));
+            let thinned = usual.iter().any(|drum| !last.contains(drum));
+            let filled =
+                last.iter().any(|drum| matches!(drum, Drum::Snare | Drum::Tom | Drum::Timpani | Drum::Rim));
+            assert!(filled || !thinned, "{style}, {energy:?}: {usual:?} becomes {last:?}");
+        }
+    }
 }
 
 #[test]
