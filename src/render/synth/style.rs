@@ -204,7 +204,7 @@ impl Book {
     pub(super) fn progressions<'a>(&'a self, style: &'a Style, mode: Mode) -> &'a [Progression] {
         match mode {
             Mode::Major => &style.major,
-            Mode::Minor | Mode::HarmonicMinor => &style.minor,
+            Mode::Minor => &style.minor,
             other => self.modal.get(other.name()).unwrap_or(&style.minor),
         }
     }

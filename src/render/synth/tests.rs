@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     audio::Pcm,
-    music::{Key, Metre},
+    music::{Key, Metre, Mode},
     plan::{self, Plan},
     render::{Engine, EngineError, Rendered, SectionSpec, Watch},
     request::{Defaults, Request},
@@ -264,6 +264,21 @@ fn the_grid_is_the_tempo() {
         late += off;
     }
     assert!(drums.len() > 500 && (late / drums.len() as f64).abs() < 2e-4);
+}
+
+#[test]
+fn a_bass_that_walks_leaves_no_beat_out() {
+    for mode in Mode::ALL {
+        for tonic in 0..12 {
+            let mut wire = CompositionPlan { style: "classical".to_owned(), ..sketch() };
+            wire.key = Key::from_pitch_class(tonic, mode);
+            wire.seed = tonic as u64;
+            wire.sections[0].energy = Energy::High;
+            let played = notes(&planned(wire), 0);
+            let bass = played.iter().filter(|(who, _)| *who == Instrument::Bass).count();
+            assert_eq!(bass, 16, "pitch class {tonic}, {}", mode.name());
+        }
+    }
 }
 
 #[test]

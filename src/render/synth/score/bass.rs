@@ -55,7 +55,7 @@ fn pitch(scene: &Scene<'_>, bar: usize, mark: u8) -> Option<i32> {
             // The step of the scale below or above the next root, whichever is nearer to this one.
             let next = root(scene, bar + 1);
             let here = above(0);
-            let step = |by: i32| (1..=2).map(|size| next + by * size).find(|&pitch| key.contains(pitch));
+            let step = |by: i32| (1..=3).map(|size| next + by * size).find(|&pitch| key.contains(pitch));
             if next == here { Some(above(4)) } else { step(if next > here { -1 } else { 1 }) }
         }
         _ => None,
