@@ -282,6 +282,29 @@ fn a_bass_that_walks_leaves_no_beat_out() {
 }
 
 #[test]
+fn the_bass_leads_into_the_next_section() {
+    for seed in 0..12 {
+        let mut wire = CompositionPlan { style: "jazz".to_owned(), seed, ..sketch() };
+        wire.key = "C".parse().unwrap();
+        wire.sections[1].role = Role::Chorus;
+        let plan = planned(wire);
+        let bass = |index| -> Vec<i32> {
+            notes(&plan, index)
+                .into_iter()
+                .filter_map(|(who, note)| match note.tone {
+                    Tone::Pitch(pitch) if who == Instrument::Bass => Some(pitch),
+                    _ => None,
+                })
+                .collect()
+        };
+        let (before, after) = (bass(0), bass(1));
+        let (root, last, next) = (before[12], before[15], after[0]);
+        let leads = (1..=2).contains(&(last - next).abs());
+        assert!(root == next || leads, "seed {seed}: {root} .. {last} to {next}");
+    }
+}
+
+#[test]
 fn drums_play_only_when_they_are_asked_for() {
     let mut wire = sketch();
     wire.sections[1].orchestration.rhythm.clear();
