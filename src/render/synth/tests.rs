@@ -365,6 +365,39 @@ fn the_motif_is_stated_and_returns() {
     }
 }
 
+/// No statement of the motif is the copy of another.
+#[test]
+fn phrases_are_played_anew() {
+    let played = notes(&planned(sketch()), 0);
+    let touch = |bar: f64| -> Vec<f32> {
+        let inside = |note: &Note| (-0.1..1.9).contains(&(note.at - 2.0 * bar));
+        let phrase = played.iter().filter(|(who, note)| *who == Instrument::Flute && inside(note));
+        phrase.map(|(_, note)| note.velocity).collect()
+    };
+    let (first, third) = (touch(0.0), touch(2.0));
+    assert_eq!((first.len(), third.len()), (5, 5));
+    assert_ne!(first, third);
+}
+
+#[test]
+fn only_a_soloist_plays_in_octaves() {
+    let doubled = |lead: &[&str]| {
+        let mut part = section("a", Role::Chorus, 4.0);
+        part.energy = Energy::High;
+        part.orchestration = band(&[], &[], &["pad"], lead, &[]);
+        let mut onsets: Vec<u64> = notes(&alone(part), 0)
+            .into_iter()
+            .filter(|(who, _)| *who == Instrument::Piano)
+            .map(|(_, note)| note.at.to_bits())
+            .collect();
+        let all = onsets.len();
+        onsets.dedup();
+        all > onsets.len()
+    };
+    assert!(doubled(&["piano"]));
+    assert!(!doubled(&["piano", "flute"]));
+}
+
 #[test]
 fn the_end_is_the_tonic_and_dies_away() {
     let plan = planned(sketch());
