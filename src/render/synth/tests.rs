@@ -365,6 +365,36 @@ fn the_motif_is_stated_and_returns() {
     }
 }
 
+#[test]
+fn roots_are_played_by_the_first_who_can() {
+    for tonic in 0..12 {
+        let mut part = section("a", Role::Motif, 4.0);
+        let mut lowest = |harmony: &[&str], who: Instrument| {
+            part.orchestration = band(&[], &[], harmony, &["flute"], &[]);
+            let key = Key::from_pitch_class(tonic, Mode::Minor);
+            let plan = planned(CompositionPlan { key, sections: vec![part.clone()], ..sketch() });
+            let mut low = [i32::MAX; 2];
+            for (_, note) in notes(&plan, 0).into_iter().filter(|(player, _)| *player == who) {
+                if let Tone::Pitch(pitch) = note.tone {
+                    let last = usize::from(note.at > 5.9);
+                    low[last] = low[last].min(pitch);
+                }
+            }
+            low
+        };
+        for pitch in lowest(&["guitar"], Instrument::Guitar) {
+            assert!((40..52).contains(&pitch), "guitar at {pitch}");
+        }
+        let struck = ["bells", "marimba", "piano"];
+        for who in [Instrument::Bells, Instrument::Marimba] {
+            assert!(lowest(&struck, who).iter().all(|&pitch| pitch > 46), "{who:?} plays roots");
+        }
+        for pitch in lowest(&struck, Instrument::Piano) {
+            assert!((34..46).contains(&pitch), "piano at {pitch}");
+        }
+    }
+}
+
 /// No statement of the motif is the copy of another.
 #[test]
 fn phrases_are_played_anew() {

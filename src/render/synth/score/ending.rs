@@ -7,10 +7,7 @@ use super::{
     scene::Scene,
 };
 use crate::{
-    render::synth::{
-        instrument::{Family, Instrument},
-        style::Drum,
-    },
+    render::synth::{instrument::Instrument, style::Drum},
     wire::Energy,
 };
 
@@ -25,18 +22,15 @@ pub(super) fn play(scene: &Scene<'_>, band: &Band, score: &mut Score) {
         let velocity = scene.touch(0.58, &mut scene.random("final chord"));
         accompany::strum(scene, instrument, &chord, at, held, velocity, score);
     }
-    let low = bass::root(scene, scene.bars);
     let mut root = |instrument: Instrument, pitch: i32| {
         let velocity = scene.touch(0.7, &mut scene.random("final root"));
         score.add(instrument, Note { at, seconds: held, tone: Tone::Pitch(pitch), velocity });
     };
     for &instrument in &band.bass {
-        root(instrument, low);
+        root(instrument, bass::root(scene, scene.bars));
     }
-    if band.bass.is_empty()
-        && let Some(&instrument) = band.harmony.iter().find(|i| i.family() == Family::Struck)
-    {
-        root(instrument, low + if low < 34 { 12 } else { 0 });
+    if let Some((instrument, lowest)) = accompany::left_hand(band) {
+        root(instrument, bass::root_from(scene, scene.bars, lowest));
     }
     for &instrument in &band.lead {
         rest(scene, instrument, at, held, score);
