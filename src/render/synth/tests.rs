@@ -449,6 +449,24 @@ fn the_end_is_the_tonic_and_dies_away() {
     assert_eq!(sound.frames(), spec(&plan, 1, false).frames);
 }
 
+/// The last chord is rolled from its root to the melody, and struck together where there are drums.
+#[test]
+fn a_last_chord_without_drums_is_rolled() {
+    for (drums, rolled) in [(&[][..], true), (&["drums"][..], false)] {
+        let mut part = section("a", Role::Outro, 4.0);
+        part.orchestration = band(drums, &["bass"], &["piano"], &["flute"], &[]);
+        let played = notes(&alone(part), 0);
+        let last = |who| {
+            let mine = played.iter().filter(|(player, _)| *player == who);
+            mine.map(|(_, note)| note.at).fold(0.0, f64::max)
+        };
+        let (root, chord, melody) =
+            (last(Instrument::Bass), last(Instrument::Piano), last(Instrument::Flute));
+        assert_eq!(chord - root > 0.03 && melody - chord > 0.03, rolled, "{root} {chord} {melody}");
+        assert_eq!(melody - root < 0.01, !rolled, "{root} {chord} {melody}");
+    }
+}
+
 #[test]
 fn the_shortest_pieces_are_music() {
     for (bars, tempo) in [(0.4, 96.0), (0.25, 60.0), (1.0, 120.0), (0.5, 40.0)] {
