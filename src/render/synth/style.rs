@@ -204,7 +204,7 @@ impl Book {
     pub(super) fn progressions<'a>(&'a self, style: &'a Style, mode: Mode) -> &'a [Progression] {
         match mode {
             Mode::Major => &style.major,
-            Mode::Minor | Mode::HarmonicMinor => &style.minor,
+            Mode::Minor => &style.minor,
             other => self.modal.get(other.name()).unwrap_or(&style.minor),
         }
     }
@@ -233,6 +233,8 @@ impl Book {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -259,6 +261,14 @@ mod tests {
         assert_eq!((two.bar(2)[0][0], two.bar(1)[1][0]), (b'x', b'x'));
         assert!(Progression::try_from("1 8".to_owned()).is_err());
         assert!(Progression::try_from(" ".to_owned()).is_err());
+    }
+
+    #[test]
+    fn every_mood_of_the_planner_shapes_the_sound_and_no_other() {
+        let planned = &crate::plan::vocabulary::vocabulary().moods;
+        let planned: BTreeSet<&str> = planned.iter().map(|mood| mood.name.as_str()).collect();
+        let played: BTreeSet<&str> = Book::open().unwrap().moods.keys().map(String::as_str).collect();
+        assert_eq!(played, planned);
     }
 
     #[test]

@@ -9,11 +9,11 @@ use super::{
     Synth,
     instrument::{Family, Instrument},
     score::{self, Note, Tone},
-    style::Book,
+    style::{Book, Drum},
 };
 use crate::{
     audio::Pcm,
-    music::{Key, Metre},
+    music::{Key, Metre, Mode},
     plan::{self, Plan},
     render::{Engine, EngineError, Rendered, SectionSpec, Watch},
     request::{Defaults, Request},
@@ -267,6 +267,44 @@ fn the_grid_is_the_tempo() {
 }
 
 #[test]
+fn a_bass_that_walks_leaves_no_beat_out() {
+    for mode in Mode::ALL {
+        for tonic in 0..12 {
+            let mut wire = CompositionPlan { style: "classical".to_owned(), ..sketch() };
+            wire.key = Key::from_pitch_class(tonic, mode);
+            wire.seed = tonic as u64;
+            wire.sections[0].energy = Energy::High;
+            let played = notes(&planned(wire), 0);
+            let bass = played.iter().filter(|(who, _)| *who == Instrument::Bass).count();
+            assert_eq!(bass, 16, "pitch class {tonic}, {}", mode.name());
+        }
+    }
+}
+
+#[test]
+fn the_bass_leads_into_the_next_section() {
+    for seed in 0..12 {
+        let mut wire = CompositionPlan { style: "jazz".to_owned(), seed, ..sketch() };
+        wire.key = "C".parse().unwrap();
+        wire.sections[1].role = Role::Chorus;
+        let plan = planned(wire);
+        let bass = |index| -> Vec<i32> {
+            notes(&plan, index)
+                .into_iter()
+                .filter_map(|(who, note)| match note.tone {
+                    Tone::Pitch(pitch) if who == Instrument::Bass => Some(pitch),
+                    _ => None,
+                })
+                .collect()
+        };
+        let (before, after) = (bass(0), bass(1));
+        let (root, last, next) = (before[12], before[15], after[0]);
+        let leads = (1..=2).contains(&(last - next).abs());
+        assert!(root == next || leads, "seed {seed}: {root} .. {last} to {next}");
+    }
+}
+
+#[test]
 fn drums_play_only_when_they_are_asked_for() {
     let mut wire = sketch();
     wire.sections[1].orchestration.rhythm.clear();
@@ -275,6 +313,34 @@ fn drums_play_only_when_they_are_asked_for() {
         |index| notes(&plan, index).iter().filter(|(_, note)| matches!(note.tone, Tone::Hit(_))).count();
     assert!(hits(0) > 20);
     assert_eq!(hits(1), 0);
+}
+
+/// The last quarter of a section leaves out drums only where a fill takes their place.
+#[test]
+fn a_fill_fills() {
+    for style in Book::open().unwrap().names() {
+        for energy in [Energy::Medium, Energy::High] {
+            let mut wire = CompositionPlan { style: style.to_owned(), ..sketch() };
+            wire.sections[0].energy = energy;
+            let played = notes(&planned(wire), 0);
+            // A bar is two seconds; swing and stray reach less than a sixteenth.
+            let last_quarter = |bar: f64| -> Vec<Drum> {
+                let from = 2.0 * bar + 1.46;
+                let inside = played.iter().filter(|(_, note)| (from..from + 0.5).contains(&note.at));
+                inside
+                    .filter_map(|(_, note)| match note.tone {
+                        Tone::Hit(drum) => Some(drum),
+                        Tone::Pitch(_) => None,
+                    })
+                    .collect()
+            };
+            let (usual, last) = (last_quarter(1.0), last_quarter(3.0));
+            let thinned = usual.iter().any(|drum| !last.contains(drum));
+            let filled =
+                last.iter().any(|drum| matches!(drum, Drum::Snare | Drum::Tom | Drum::Timpani | Drum::Rim));
+            assert!(filled || !thinned, "{style}, {energy:?}: {usual:?} becomes {last:?}");
+        }
+    }
 }
 
 #[test]
@@ -300,6 +366,69 @@ fn the_motif_is_stated_and_returns() {
 }
 
 #[test]
+fn roots_are_played_by_the_first_who_can() {
+    for tonic in 0..12 {
+        let mut part = section("a", Role::Motif, 4.0);
+        let mut lowest = |harmony: &[&str], who: Instrument| {
+            part.orchestration = band(&[], &[], harmony, &["flute"], &[]);
+            let key = Key::from_pitch_class(tonic, Mode::Minor);
+            let plan = planned(CompositionPlan { key, sections: vec![part.clone()], ..sketch() });
+            let mut low = [i32::MAX; 2];
+            for (_, note) in notes(&plan, 0).into_iter().filter(|(player, _)| *player == who) {
+                if let Tone::Pitch(pitch) = note.tone {
+                    let last = usize::from(note.at > 5.9);
+                    low[last] = low[last].min(pitch);
+                }
+            }
+            low
+        };
+        for pitch in lowest(&["guitar"], Instrument::Guitar) {
+            assert!((40..52).contains(&pitch), "guitar at {pitch}");
+        }
+        let struck = ["bells", "marimba", "piano"];
+        for who in [Instrument::Bells, Instrument::Marimba] {
+            assert!(lowest(&struck, who).iter().all(|&pitch| pitch > 46), "{who:?} plays roots");
+        }
+        for pitch in lowest(&struck, Instrument::Piano) {
+            assert!((34..46).contains(&pitch), "piano at {pitch}");
+        }
+    }
+}
+
+/// No statement of the motif is the copy of another.
+#[test]
+fn phrases_are_played_anew() {
+    let played = notes(&planned(sketch()), 0);
+    let touch = |bar: f64| -> Vec<f32> {
+        let inside = |note: &Note| (-0.1..1.9).contains(&(note.at - 2.0 * bar));
+        let phrase = played.iter().filter(|(who, note)| *who == Instrument::Flute && inside(note));
+        phrase.map(|(_, note)| note.velocity).collect()
+    };
+    let (first, third) = (touch(0.0), touch(2.0));
+    assert_eq!((first.len(), third.len()), (5, 5));
+    assert_ne!(first, third);
+}
+
+#[test]
+fn only_a_soloist_plays_in_octaves() {
+    let doubled = |lead: &[&str]| {
+        let mut part = section("a", Role::Chorus, 4.0);
+        part.energy = Energy::High;
+        part.orchestration = band(&[], &[], &["pad"], lead, &[]);
+        let mut onsets: Vec<u64> = notes(&alone(part), 0)
+            .into_iter()
+            .filter(|(who, _)| *who == Instrument::Piano)
+            .map(|(_, note)| note.at.to_bits())
+            .collect();
+        let all = onsets.len();
+        onsets.dedup();
+        all > onsets.len()
+    };
+    assert!(doubled(&["piano"]));
+    assert!(!doubled(&["piano", "flute"]));
+}
+
+#[test]
 fn the_end_is_the_tonic_and_dies_away() {
     let plan = planned(sketch());
     let last = notes(&plan, 1);
@@ -318,6 +447,24 @@ fn the_end_is_the_tonic_and_dies_away() {
     let left = &sound.planes()[0];
     assert!(rms(&left[left.len() - 480..]) < 1e-4, "the piece ends at {}", rms(&left[left.len() - 480..]));
     assert_eq!(sound.frames(), spec(&plan, 1, false).frames);
+}
+
+/// The last chord is rolled from its root to the melody, and struck together where there are drums.
+#[test]
+fn a_last_chord_without_drums_is_rolled() {
+    for (drums, rolled) in [(&[][..], true), (&["drums"][..], false)] {
+        let mut part = section("a", Role::Outro, 4.0);
+        part.orchestration = band(drums, &["bass"], &["piano"], &["flute"], &[]);
+        let played = notes(&alone(part), 0);
+        let last = |who| {
+            let mine = played.iter().filter(|(player, _)| *player == who);
+            mine.map(|(_, note)| note.at).fold(0.0, f64::max)
+        };
+        let (root, chord, melody) =
+            (last(Instrument::Bass), last(Instrument::Piano), last(Instrument::Flute));
+        assert_eq!(chord - root > 0.03 && melody - chord > 0.03, rolled, "{root} {chord} {melody}");
+        assert_eq!(melody - root < 0.01, !rolled, "{root} {chord} {melody}");
+    }
 }
 
 #[test]

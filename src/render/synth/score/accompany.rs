@@ -16,11 +16,28 @@ pub(super) fn play(scene: &Scene<'_>, band: &Band, score: &mut Score) {
             // A second striker leaves the pattern to the first.
             let energy = if strikers == 0 { scene.energy } else { Energy::Low };
             strike(scene, instrument, energy, &voicings, score);
-            if band.bass.is_empty() && strikers == 0 {
-                left_hand(scene, instrument, score);
-            }
             strikers += 1;
         }
+    }
+    if let Some((instrument, lowest)) = left_hand(band) {
+        roots(scene, instrument, lowest, score);
+    }
+}
+
+/// Who plays the roots where nobody plays bass, and how low: the first who can.
+pub(super) fn left_hand(band: &Band) -> Option<(Instrument, i32)> {
+    let mut able = band.harmony.iter().filter_map(|&instrument| Some((instrument, lowest_root(instrument)?)));
+    if band.bass.is_empty() { able.next() } else { None }
+}
+
+/// The lowest root that an instrument plays below its chords; `None` where there is no room below them.
+fn lowest_root(instrument: Instrument) -> Option<i32> {
+    match instrument {
+        // Bb1: lower ones blur.
+        Instrument::Piano | Instrument::ElectricPiano | Instrument::Harp => Some(34),
+        // E2, the lowest string.
+        Instrument::Guitar => Some(40),
+        _ => None,
     }
 }
 
@@ -136,19 +153,11 @@ pub(super) fn strum(
     }
 }
 
-/// Where nobody plays bass, the first striker takes the roots as well.
-fn left_hand(scene: &Scene<'_>, instrument: Instrument, score: &mut Score) {
-    // The guitar's lowest string is an E2; keyboards go down to a Bb1.
-    let lowest = match instrument {
-        Instrument::Piano | Instrument::ElectricPiano | Instrument::Harp => 34,
-        Instrument::Guitar => 40,
-        _ => return,
-    };
+fn roots(scene: &Scene<'_>, instrument: Instrument, lowest: i32, score: &mut Score) {
     for bar in 0..scene.bars {
         let mut random = scene.random(&format!("left hand {bar}"));
         let at = scene.bar(bar);
-        let root = bass::root(scene, bar);
-        let pitch = if root < lowest { root + 12 } else { root };
+        let pitch = bass::root_from(scene, bar, lowest);
         let mut add = |at: f64, pitch: i32, until: f64, velocity: f32| {
             let note = Note {
                 at: scene.played(at, &mut random),

@@ -35,8 +35,13 @@ pub(super) fn play(scene: &Scene<'_>, band: &Band, score: &mut Score) {
 
 /// The root of a chord in the bass's octave.
 pub(super) fn root(scene: &Scene<'_>, bar: usize) -> i32 {
+    root_from(scene, bar, LOWEST)
+}
+
+/// The root of a chord in the octave from `lowest` up.
+pub(super) fn root_from(scene: &Scene<'_>, bar: usize, lowest: i32) -> i32 {
     let chord = scene.chord(bar);
-    LOWEST + (chord.pitch(scene.plan.key, chord.root, 0) - LOWEST).rem_euclid(12)
+    lowest + (chord.pitch(scene.plan.key, chord.root, 0) - lowest).rem_euclid(12)
 }
 
 fn pitch(scene: &Scene<'_>, bar: usize, mark: u8) -> Option<i32> {
@@ -55,7 +60,7 @@ fn pitch(scene: &Scene<'_>, bar: usize, mark: u8) -> Option<i32> {
             // The step of the scale below or above the next root, whichever is nearer to this one.
             let next = root(scene, bar + 1);
             let here = above(0);
-            let step = |by: i32| (1..=2).map(|size| next + by * size).find(|&pitch| key.contains(pitch));
+            let step = |by: i32| (1..=3).map(|size| next + by * size).find(|&pitch| key.contains(pitch));
             if next == here { Some(above(4)) } else { step(if next > here { -1 } else { 1 }) }
         }
         _ => None,

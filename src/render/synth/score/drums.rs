@@ -35,11 +35,12 @@ fn play_bar(scene: &Scene<'_>, instrument: Instrument, lanes: &Lanes, bar: usize
     let mut random = scene.random(&format!("{} {bar}", instrument.name()));
     let steps = scene.grid.steps();
     // The last bar leads over, except into the final chord of a quiet piece.
-    let fills = bar + 1 == scene.bars
+    let leads_over = bar + 1 == scene.bars
         && scene.bars >= 4
         && scene.energy > Energy::Low
         && instrument != Instrument::Percussion;
-    let fill_from = if fills { steps - steps / 4 } else { steps };
+    let fill = if leads_over { fill(lanes) } else { &[] };
+    let fill_from = if fill.is_empty() { steps } else { steps - steps / 4 };
     for (&drum, pattern) in lanes {
         for (step, &mark) in scene.grid.spread(pattern.bar(bar), Stretch::Repeat).iter().enumerate() {
             let velocity = match mark {
@@ -48,7 +49,8 @@ fn play_bar(scene: &Scene<'_>, instrument: Instrument, lanes: &Lanes, bar: usize
                 b'o' => 0.4,
                 _ => continue,
             };
-            if step >= fill_from && !matches!(drum, Drum::Kick | Drum::Hat | Drum::Ride | Drum::Shaker) {
+            let keeps_time = matches!(drum, Drum::Kick | Drum::Hat | Drum::Pedal | Drum::Ride | Drum::Shaker);
+            if step >= fill_from && !keeps_time {
                 continue;
             }
             let at = scene.bar(bar) + scene.grid.seconds(step as f64);
@@ -56,22 +58,27 @@ fn play_bar(scene: &Scene<'_>, instrument: Instrument, lanes: &Lanes, bar: usize
             score.add(instrument, hit(at, drum, scene.touch(velocity, &mut random)));
         }
     }
-    if fills {
-        let drums: &[Drum] = if lanes.contains_key(&Drum::Timpani) {
-            &[Drum::Timpani, Drum::Timpani]
-        } else if lanes.contains_key(&Drum::Snare) || lanes.contains_key(&Drum::Clap) {
-            &[Drum::Snare, Drum::Snare, Drum::Tom, Drum::Tom]
-        } else {
-            return;
-        };
-        for step in fill_from..steps {
-            if scene.energy == Energy::Medium && random.chance(0.35) {
-                continue;
-            }
-            let along = (step - fill_from) as f32 / (steps - fill_from) as f32;
-            let drum = drums[((along * drums.len() as f32) as usize).min(drums.len() - 1)];
-            let at = scene.played(scene.bar(bar) + scene.grid.seconds(step as f64), &mut random);
-            score.add(instrument, hit(at, drum, scene.touch(0.5 + 0.3 * along, &mut random)));
+    for step in fill_from..steps {
+        if scene.energy == Energy::Medium && random.chance(0.35) {
+            continue;
         }
+        let along = (step - fill_from) as f32 / (steps - fill_from) as f32;
+        let drum = fill[((along * fill.len() as f32) as usize).min(fill.len() - 1)];
+        let at = scene.played(scene.bar(bar) + scene.grid.seconds(step as f64), &mut random);
+        score.add(instrument, hit(at, drum, scene.touch(0.5 + 0.3 * along, &mut random)));
+    }
+}
+
+/// What a fill goes through, from its first hit to its last; nothing where there is no kit to play one on.
+fn fill(lanes: &Lanes) -> &'static [Drum] {
+    let has = |drums: &[Drum]| drums.iter().any(|drum| lanes.contains_key(drum));
+    if has(&[Drum::Timpani]) {
+        &[Drum::Timpani]
+    } else if has(&[Drum::Snare, Drum::Clap]) {
+        &[Drum::Snare, Drum::Snare, Drum::Tom, Drum::Tom]
+    } else if has(&[Drum::Rim]) && has(&[Drum::Hat, Drum::Ride]) {
+        &[Drum::Rim, Drum::Rim, Drum::Tom, Drum::Tom]
+    } else {
+        &[]
     }
 }

@@ -7,39 +7,38 @@ use super::{
     scene::Scene,
 };
 use crate::{
-    render::synth::{
-        instrument::{Family, Instrument},
-        style::Drum,
-    },
+    render::synth::{instrument::Instrument, style::Drum},
     wire::Energy,
 };
+
+/// Time between the root, the chord and the melody of a rolled last chord.
+const ROLL_SECONDS: f64 = 0.06;
 
 pub(super) fn play(scene: &Scene<'_>, band: &Band, score: &mut Score) {
     let Some(at) = scene.finale else { return };
     let held = (scene.end - at) * 0.88;
+    // With no drums to be together with, the last chord is rolled: root, chord, melody.
+    let roll = if band.rhythm.is_empty() { ROLL_SECONDS.min(held / 4.0) } else { 0.0 };
     for &instrument in &band.harmony {
         let kind = harmony::kind_for(instrument, scene.style);
         let before = last_pitches(score, instrument, Duty::Ground, scene);
         let chord = Chord::TONIC.voicing(scene.plan.key, kind, instrument.harmony_centre(), &before);
         let chord = accompany::opened(instrument, chord);
         let velocity = scene.touch(0.58, &mut scene.random("final chord"));
-        accompany::strum(scene, instrument, &chord, at, held, velocity, score);
+        accompany::strum(scene, instrument, &chord, at + roll, held - roll, velocity, score);
     }
-    let low = bass::root(scene, scene.bars);
-    let mut root = |instrument: Instrument, pitch: i32| {
-        let velocity = scene.touch(0.7, &mut scene.random("final root"));
+    let mut root = |instrument: Instrument, pitch: i32, velocity: f32| {
+        let velocity = scene.touch(velocity, &mut scene.random("final root"));
         score.add(instrument, Note { at, seconds: held, tone: Tone::Pitch(pitch), velocity });
     };
     for &instrument in &band.bass {
-        root(instrument, low);
+        root(instrument, bass::root(scene, scene.bars), 0.7);
     }
-    if band.bass.is_empty()
-        && let Some(&instrument) = band.harmony.iter().find(|i| i.family() == Family::Struck)
-    {
-        root(instrument, low + if low < 34 { 12 } else { 0 });
+    if let Some((instrument, lowest)) = accompany::left_hand(band) {
+        root(instrument, bass::root_from(scene, scene.bars, lowest), 0.6);
     }
     for &instrument in &band.lead {
-        rest(scene, instrument, at, held, score);
+        rest(scene, instrument, at + 2.0 * roll, held - 2.0 * roll, score);
     }
     for &instrument in &band.rhythm {
         let velocity = if scene.energy == Energy::Low { 0.4 } else { 0.7 };

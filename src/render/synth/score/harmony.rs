@@ -35,7 +35,8 @@ impl Chord {
         let above = |degree| key.pitch(self.root + degree, 0) - key.pitch(self.root, 0);
         // A ninth or seventh that grinds against the root or the octave is left out.
         let soft_ninth = above(8) == 14;
-        let soft_seventh = above(6) != 11 || self.root % 7 == 0 || self.root == 3 || self.root == 5;
+        let major_seventh = above(2) == 4 && matches!(self.root, 0 | 3 | 5);
+        let soft_seventh = above(6) != 11 || major_seventh;
         match kind {
             ChordKind::Power => vec![0, 4, 7],
             // On the tonic the fifth says where home is, and the seventh would blur it.
@@ -188,6 +189,25 @@ mod tests {
         assert!(raised.iter().any(|pitch| pitch.rem_euclid(12) == 8), "no G sharp in {raised:?}");
         let plain = Chord { root: 4, raised: false }.voicing(key, ChordKind::Triad, 60, &[]);
         assert!(plain.iter().all(|&pitch| key.contains(pitch)));
+    }
+
+    #[test]
+    fn harmonic_minor_has_a_dominant_and_no_augmented_chord() {
+        let key: Key = "A harmonic minor".parse().unwrap();
+        let book = Book::open().unwrap();
+        for name in book.names() {
+            let style = book.style(name).unwrap();
+            for progression in book.progressions(style, key.mode()) {
+                for number in 0..4 {
+                    let chord = Chord { root: progression.chord(number), raised: false };
+                    let degrees = chord.members(key, style.chord);
+                    let above = |degree: i32| key.pitch(chord.root + degree, 0) - key.pitch(chord.root, 0);
+                    assert!(above(4) < 8 && chord.root != 6, "{name}: {chord:?}");
+                    let grinds = degrees.contains(&6) && above(6) == 11 && above(2) == 3;
+                    assert!(!grinds, "{name}: a major seventh over the minor chord of {chord:?}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::{Band, Note, Score, Tone, scene::Scene};
 use crate::{
     audio::Random,
-    render::synth::instrument::{Family, Instrument},
+    render::synth::instrument::Instrument,
     wire::{Energy, MotifNote, Role},
 };
 
@@ -35,6 +35,8 @@ pub(super) fn play(scene: &Scene<'_>, band: &Band, score: &mut Score) {
     let bar_beats = scene.plan.time_signature.beats();
     let phrase_bars = ((beats / bar_beats - 1e-6).ceil() as usize).max(1);
     let together = scene.role == Role::Chorus || scene.energy == Energy::High;
+    // At the climax, an instrument that sings alone does it in octaves.
+    let doubled = scene.energy == Energy::High && band.lead.len() == 1;
     for (number, first_bar) in (0..scene.bars).step_by(phrase_bars).enumerate() {
         let shape = shape(scene.role, scene.energy, number);
         let mut random = scene.random(&format!("phrase {number}"));
@@ -44,7 +46,8 @@ pub(super) fn play(scene: &Scene<'_>, band: &Band, score: &mut Score) {
         for (chair, &instrument) in band.lead.iter().enumerate() {
             if together || chair == number % band.lead.len() {
                 let softer = if chair > 0 && together { 0.85 } else { 1.0 };
-                sing(scene, instrument, &phrase, softer, score);
+                let mut random = scene.random(&format!("{} melody {first_bar}", instrument.name()));
+                sing(scene, instrument, &phrase, softer, doubled, &mut random, score);
             }
         }
     }
@@ -164,11 +167,19 @@ fn fitted(scene: &Scene<'_>, line: &[MotifNote], first_bar: usize, room: f64, sh
     sung
 }
 
-fn sing(scene: &Scene<'_>, instrument: Instrument, phrase: &[Sung], softer: f32, score: &mut Score) {
+/// Plays a phrase; `doubled`, instruments that can play two notes at once do so an octave below as well.
+fn sing(
+    scene: &Scene<'_>,
+    instrument: Instrument,
+    phrase: &[Sung],
+    softer: f32,
+    doubled: bool,
+    random: &mut Random,
+    score: &mut Score,
+) {
     let octave = octave(scene, instrument);
-    let mut random = scene.random(&format!("{} melody", instrument.name()));
-    // Alone at the climax, an instrument that strikes plays in octaves.
-    let doubled = scene.energy == Energy::High && instrument.family() == Family::Struck && softer >= 1.0;
+    let doubled =
+        doubled && matches!(instrument, Instrument::Piano | Instrument::ElectricPiano | Instrument::Marimba);
     for sung in phrase {
         let chord = scene.chord(sung.bar);
         let mut pitch = chord.pitch(scene.plan.key, sung.degree, octave);
@@ -180,15 +191,13 @@ fn sing(scene: &Scene<'_>, instrument: Instrument, phrase: &[Sung], softer: f32,
             pitch += 12;
         }
         let note = Note {
-            at: scene.played(sung.at, &mut random),
+            at: scene.played(sung.at, random),
             seconds: sung.seconds,
             tone: Tone::Pitch(pitch),
-            velocity: scene.touch(sung.velocity * softer, &mut random),
+            velocity: scene.touch(sung.velocity * softer, random),
         };
         score.sing(instrument, note);
-        if doubled
-            && matches!(instrument, Instrument::Piano | Instrument::ElectricPiano | Instrument::Marimba)
-        {
+        if doubled {
             score.sing(
                 instrument,
                 Note { tone: Tone::Pitch(pitch - 12), velocity: note.velocity * 0.7, ..note },
@@ -221,6 +230,14 @@ mod tests {
 
     fn degrees(notes: &[MotifNote]) -> Vec<Option<i32>> {
         notes.iter().map(|note| note.degree).collect()
+    }
+
+    #[test]
+    fn energy_fills_rests_and_thins_sequences() {
+        assert_eq!(shape(Role::Verse, Energy::High, 1), Shape::Fragment);
+        assert_eq!(shape(Role::Motif, Energy::Low, 1), Shape::Rest);
+        // The rest before it is enough.
+        assert_eq!(shape(Role::Verse, Energy::Low, 2), Shape::Sequence);
     }
 
     #[test]

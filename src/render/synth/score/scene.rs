@@ -32,6 +32,8 @@ pub(super) struct Scene<'a> {
     seed: u64,
     bar_seconds: f64,
     chords: Vec<Chord>,
+    /// The chord that follows the last bar.
+    next: Chord,
 }
 
 impl<'a> Scene<'a> {
@@ -40,12 +42,10 @@ impl<'a> Scene<'a> {
         let start = section.map_or(0.0, |section| section.start_seconds);
         let seconds = section.map_or(0.0, |section| section.length_seconds);
         let bar_seconds = plan.bar_seconds();
-        let (bars, finale) = if index + 1 == plan.sections.len() {
-            let bars = bars_before_the_end(seconds, bar_seconds);
-            (bars, Some(start + bars as f64 * bar_seconds))
-        } else {
-            ((seconds / bar_seconds).round() as usize, None)
-        };
+        let bars = bars_in_time(plan, index);
+        let finale = ends(plan, index).then_some(start + bars as f64 * bar_seconds);
+        let chords =
+            |index| harmony::chords(plan, book, style, index, bars_in_time(plan, index), ends(plan, index));
         Self {
             plan,
             book,
@@ -60,7 +60,8 @@ impl<'a> Scene<'a> {
             mood: book.mood(&plan.theme.moods),
             seed: section.map_or(plan.seed, |section| section.seed),
             bar_seconds,
-            chords: harmony::chords(plan, book, style, index, bars, finale.is_some()),
+            chords: chords(index),
+            next: chords(index + 1).first().copied().unwrap_or(Chord::TONIC),
         }
     }
 
@@ -69,9 +70,9 @@ impl<'a> Scene<'a> {
         self.start + number as f64 * self.bar_seconds
     }
 
-    /// The chord of a bar; of the bar after the last, the tonic.
+    /// The chord of a bar; of the bar after the last, the one that the next section or the end of the piece starts with.
     pub(super) fn chord(&self, bar: usize) -> Chord {
-        self.chords.get(bar).copied().unwrap_or(Chord::TONIC)
+        self.chords.get(bar).copied().unwrap_or(self.next)
     }
 
     /// The bar, counted from the section's start, in which a time lies.
@@ -98,6 +99,21 @@ impl<'a> Scene<'a> {
             Energy::High => 1.1,
         };
         ((velocity * energy + 0.035 * random.bipolar()) * self.mood.touch).clamp(0.05, 1.0)
+    }
+}
+
+/// Whether the piece ends with a section.
+fn ends(plan: &Plan, index: usize) -> bool {
+    index + 1 == plan.sections.len()
+}
+
+/// Bars of a section that are played in time.
+fn bars_in_time(plan: &Plan, index: usize) -> usize {
+    let seconds = plan.sections.get(index).map_or(0.0, |section| section.length_seconds);
+    if ends(plan, index) {
+        bars_before_the_end(seconds, plan.bar_seconds())
+    } else {
+        (seconds / plan.bar_seconds()).round() as usize
     }
 }
 
