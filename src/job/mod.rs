@@ -73,6 +73,9 @@ pub struct NewJob {
     pub warnings: Vec<String>,
 }
 
+/// Progress that follows time alone is written down in steps of this.
+const LEAST_STEP: f64 = 0.01;
+
 /// A job as a store knows it.
 #[derive(Clone, Debug)]
 pub struct Job {
@@ -217,7 +220,14 @@ impl Job {
     /// When the report is of an illegal move; the job is then unchanged.
     pub(crate) fn take(&mut self, report: Report, now: Timestamp) -> Result<bool, IllegalMove> {
         match report {
-            Report::Alive => return Ok(false),
+            Report::Alive => {
+                let before = self.stages_began.last().map_or(Duration::ZERO, |began| self.computing(*began));
+                let by_time = self.shares.by_time(self.state, before, self.computing(now));
+                match by_time.filter(|share| *share >= self.progress + LEAST_STEP) {
+                    Some(share) => self.progress = share,
+                    None => return Ok(false),
+                }
+            }
             // A claim has already put the job into planning.
             Report::Stage(to) if self.state == to => return Ok(false),
             Report::Stage(to) => self.go(to, now)?,

@@ -1,11 +1,14 @@
 //! How far a job is, as one number: each stage has the share of the whole that it had in earlier jobs of the engine. Rendering
-//! moves through its share, sections weighted by their length; the other stages step to where they begin.
+//! moves through its share, sections weighted by their length; mixing and mastering, which report nothing, move with time, at the
+//! speed that the job had until then.
+
+use std::time::Duration;
 
 use crate::wire::JobState;
 
 /// The stages that take time: planning, rendering, mixing, mastering (with writing the files).
 pub(super) const STAGES: usize = 4;
-/// Where mastering begins at the latest: the end is only reached by ending.
+/// No more is done before the end.
 const LATEST: f64 = 0.99;
 
 /// Where the stages begin, as shares of the whole.
@@ -47,6 +50,18 @@ impl Shares {
         }
     }
 
+    /// What is done of a stage that reports nothing, which began `before` after the start, now that `elapsed` has passed since the
+    /// start. `None` in stages that do report.
+    pub(super) fn by_time(&self, state: JobState, before: Duration, elapsed: Duration) -> Option<f64> {
+        let (begin, end) = match state {
+            JobState::Mixing => (self.mixing, self.mastering),
+            JobState::Mastering => (self.mastering, LATEST),
+            _ => return None,
+        };
+        let share = elapsed.as_secs_f64() / before.as_secs_f64() * begin;
+        share.is_finite().then_some(share.min(end))
+    }
+
     /// What is done while rendering, from pairs of a section's length and its rendered share.
     pub(super) fn while_rendering(&self, sections: impl Iterator<Item = (u64, f64)>) -> f64 {
         let (done, whole) = sections.fold((0.0, 0.0), |(done, whole), (frames, share)| {
@@ -72,6 +87,18 @@ mod tests {
         assert!(close(shares.while_rendering([(100, 1.0), (300, 0.0)].into_iter()), 0.02 + 0.88 / 4.0));
         assert!(close(shares.while_rendering([(100, 1.0), (300, 1.0)].into_iter()), 0.90));
         assert!(close(shares.while_rendering(std::iter::empty()), 0.02));
+    }
+
+    #[test]
+    fn stages_that_report_nothing_move_with_time() {
+        let shares = Shares::of([0.0, 1.9, 0.1, 3.0]);
+        let after = Duration::from_secs_f64;
+        let mastering = |elapsed| shares.by_time(JobState::Mastering, after(4.0), after(elapsed)).unwrap();
+        assert!(close(mastering(4.0), 0.4) && close(mastering(7.0), 0.7));
+        assert_eq!((mastering(9.9), mastering(100.0)), (LATEST, LATEST));
+        assert_eq!(shares.by_time(JobState::Mixing, after(3.8), after(60.0)), Some(shares.mastering));
+        assert_eq!(shares.by_time(JobState::Mastering, after(0.0), after(1.0)), None);
+        assert_eq!(shares.by_time(JobState::Rendering, after(1.0), after(2.0)), None);
     }
 
     #[test]
