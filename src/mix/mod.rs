@@ -167,12 +167,13 @@ pub fn join(
         _ => return Err(MixError::Count { planned, rendered: sections.len() }),
     };
     let slots = Slot::all(plan, spec.rate);
-    convert(place(&slots, sections, spec)?, output, plan.total_frames as usize, cancel)
+    convert(place(&slots, sections, spec, cancel)?, output, plan.total_frames as usize, cancel)
 }
 
 /// The sections on one timeline, still at the engine's rate and channels. One section per slot.
-fn place(slots: &[Slot], sections: Vec<Rendered>, spec: Spec) -> Result<Mix, MixError> {
+fn place(slots: &[Slot], sections: Vec<Rendered>, spec: Spec, cancel: &dyn Cancel) -> Result<Mix, MixError> {
     for (slot, section) in slots.iter().zip(&sections) {
+        cancel.check()?;
         slot.check(section, spec)?;
     }
     let stems = sections.iter().any(|section| !section.stems.is_empty());
@@ -182,6 +183,7 @@ fn place(slots: &[Slot], sections: Vec<Rendered>, spec: Spec) -> Result<Mix, Mix
     }
     let mut timeline = Timeline::new(spec, slots.last().map_or(0, |slot| slot.end), stems);
     for (slot, section) in slots.iter().zip(sections) {
+        cancel.check()?;
         timeline.place(slot, section);
     }
     Ok(timeline.into_mix())

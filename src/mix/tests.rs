@@ -58,7 +58,7 @@ fn music(seed: usize) -> impl Fn(usize, usize) -> f64 {
 
 fn two(kind: TransitionKind, spec: Spec, old: Rendered, new: Rendered) -> Vec<f32> {
     let slots = slots(&[TransitionKind::Cut, kind]);
-    place(&slots, vec![old, new], spec).unwrap().sound.into_planes().swap_remove(0)
+    place(&slots, vec![old, new], spec, &Never).unwrap().sound.into_planes().swap_remove(0)
 }
 
 /// RMS in dB over windows of `length` frames.
@@ -84,7 +84,7 @@ fn a_continued_sine_is_the_unsplit_sine() {
     let kinds = [TransitionKind::Cut, TransitionKind::Continue, TransitionKind::Continue];
     let slots = slots(&kinds);
     let sections = slots.iter().map(|slot| section(slot, STEREO, 0, sine(441.0, 0.3))).collect();
-    let joined = place(&slots, sections, STEREO).unwrap().sound;
+    let joined = place(&slots, sections, STEREO, &Never).unwrap().sound;
     let whole = Slot { end: 3 * BAR, ..slots[0].clone() };
     assert_eq!(joined, section(&whole, STEREO, 0, sine(441.0, 0.3)).sound);
 }
@@ -98,7 +98,7 @@ fn ring_out_sounds_on_under_all_that_follows_and_ends_with_the_piece() {
         section(&slots[1], MONO, 50, ones),
         section(&slots[2], MONO, 999, ones),
     ];
-    let plane = place(&slots, sections, MONO).unwrap().sound.into_planes().swap_remove(0);
+    let plane = place(&slots, sections, MONO, &Never).unwrap().sound.into_planes().swap_remove(0);
     assert_eq!(plane.len(), 3 * BAR);
     let at = |frame: usize| plane[frame] as i32;
     assert_eq!(
@@ -229,7 +229,8 @@ fn stems_sum_to_the_sound() {
     for (rate, channels) in [(48_000, 2), (44_100, 1), (22_050, 2), (96_000, 1)] {
         let output = Spec { rate: SampleRate(rate), channels };
         let frames = 5 * rate as usize / 2;
-        let mix = convert(place(&slots, sections(), STEREO).unwrap(), output, frames, &Never).unwrap();
+        let mix =
+            convert(place(&slots, sections(), STEREO, &Never).unwrap(), output, frames, &Never).unwrap();
         assert_eq!((mix.sound.frames(), mix.sound.spec(), mix.stems.len()), (frames, output, 4));
         let mut rest = mix.sound.clone();
         for stem in &mix.stems {
@@ -239,7 +240,7 @@ fn stems_sum_to_the_sound() {
         }
         assert!(rest.peak() < 1e-6, "{output:?}: {}", rest.peak());
         let plain: Vec<_> = sections().into_iter().map(|s| Rendered { stems: Vec::new(), ..s }).collect();
-        let plain = convert(place(&slots, plain, STEREO).unwrap(), output, frames, &Never).unwrap();
+        let plain = convert(place(&slots, plain, STEREO, &Never).unwrap(), output, frames, &Never).unwrap();
         assert_eq!(plain.sound, mix.sound, "asking for stems must not change the sound");
     }
 }
@@ -248,11 +249,11 @@ fn stems_sum_to_the_sound() {
 fn sections_that_do_not_fit_are_named() {
     let slots = slots(&[TransitionKind::Cut, TransitionKind::Crossfade]);
     let good = || vec![section(&slots[0], MONO, 0, noise(1)), section(&slots[1], MONO, 0, noise(2))];
-    assert!(place(&slots, good(), MONO).is_ok());
+    assert!(place(&slots, good(), MONO, &Never).is_ok());
     let refused = |change: &dyn Fn(&mut Rendered)| {
         let mut sections = good();
         change(&mut sections[1]);
-        place(&slots, sections, MONO).unwrap_err()
+        place(&slots, sections, MONO, &Never).unwrap_err()
     };
     let id = || "s01".to_owned();
     assert_eq!(refused(&|s| s.lead_frames = 7), MixError::Lead { section: id(), found: 7, planned: BAR / 2 });
