@@ -1,7 +1,9 @@
 //! The worker role: plain threads that claim jobs, run them and report.
 //!
-//! A job that panics fails alone, and whatever else panics, a log that cannot be written included, a worker goes on. To shut down, [`Workers::drain`] first closes the store, so that nothing new begins, then lets
-//! running jobs finish for a while, and then stops them; those fail with code `shut_down`.
+//! A job that panics fails alone, and a worker outlives whatever else panics, a log that cannot be written included.
+//!
+//! To shut down, [`Workers::drain`] first closes the store, so that nothing new begins, then lets running jobs finish for a
+//! while, and then stops them; those fail with code `shut_down`.
 
 use std::{
     any::Any,

@@ -71,7 +71,13 @@ pub(super) fn are_in(directory: &Path) -> bool {
 /// Deletes the stems of an earlier piece from a directory that now holds `current`: together they would be no piece. What is
 /// not named like a stem stays. A file that cannot be deleted is reported in the log.
 pub(super) fn sweep(directory: &Path, current: &[StemFile]) {
-    let Ok(entries) = fs::read_dir(directory) else { return };
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) => {
+            let path = directory.display();
+            return tracing::warn!(%path, %error, "stems of an earlier piece may still be there");
+        }
+    };
     for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let numbered = name

@@ -1,5 +1,5 @@
-//! How much memory a piece takes while it is made. An estimate from above, for the largest pieces; made of what the stages hold at the same
-//! time, and held against measurements.
+//! How much memory a piece takes while it is made: an estimate from above, of what the stages hold at the same time, for the
+//! largest pieces.
 
 use super::{Plan, PlanError, vocabulary::vocabulary};
 use crate::{request::Request, wire::FieldError};

@@ -1,4 +1,4 @@
-//! A runner and an engine that obey the words of the prompt.
+//! A runner that obeys the words of the prompt.
 
 use std::{
     fs,
@@ -9,13 +9,12 @@ use std::{
 };
 
 use timbre::{
-    audio::{SampleRate, Spec},
     job::{
         JobId,
         run::{Progress, RunError, Runner},
     },
     plan::plan,
-    render::{Engine, EngineError, Limits, Rendered, SectionSpec, Watch},
+    render::EngineError,
     request::Request,
     wire::{ArtifactFile, JobState, LoudnessReport, Manifest, Provenance},
 };
@@ -167,35 +166,5 @@ fn manifest(request: &Request, plan: &timbre::plan::Plan) -> Manifest {
         sections: Vec::new(),
         stems: Vec::new(),
         warnings: vec!["made by a fake".into()],
-    }
-}
-
-/// An engine that is only listed and chosen.
-#[derive(Debug)]
-pub(crate) struct FakeEngine;
-
-impl Engine for FakeEngine {
-    fn name(&self) -> &'static str {
-        "synth"
-    }
-
-    fn limits(&self) -> Limits {
-        Limits {
-            spec: Spec::stereo(SampleRate(48_000)),
-            longest_section_seconds: None,
-            stems: true,
-            samples_a_model: false,
-            licence: "none".into(),
-            model: None,
-        }
-    }
-
-    fn render(
-        &self,
-        _: &SectionSpec<'_>,
-        _: Option<&Rendered>,
-        _: &dyn Watch,
-    ) -> Result<Rendered, EngineError> {
-        Err(EngineError::Cancelled)
     }
 }

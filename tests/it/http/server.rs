@@ -13,7 +13,7 @@ use timbre::{
     artifact::Shelf,
     http::{self, Parts, Service, serve},
     job::{JobStore, MemoryStore, memory},
-    render::engines::Engines,
+    render::{engines::Engines, synth::Synth},
     request::Defaults,
     wire::{DeviceInfo, GenerationStatus, JobState, Problem},
     worker::{self, Bench, Workers},
@@ -21,7 +21,7 @@ use timbre::{
 use tokio::{net::TcpListener, runtime::Runtime, sync::oneshot};
 use ureq::{Agent, Body, http::Response};
 
-use super::fake::{FakeEngine, FakeRunner, Gate};
+use super::fake::{FakeRunner, Gate};
 
 pub(crate) struct Server {
     address: SocketAddr,
@@ -71,7 +71,7 @@ impl Server {
         let service = Service::new(Parts {
             store: store.clone(),
             shelf,
-            engines: Arc::new(Engines::new(Arc::new(FakeEngine))),
+            engines: Arc::new(Engines::new(Arc::new(Synth::new(1)))),
             defaults: Defaults::default(),
             device: DeviceInfo { kind: "cpu".into(), name: "test".into(), threads: 1 },
             workers: settings.workers,
