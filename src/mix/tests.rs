@@ -31,6 +31,7 @@ fn section(slot: &Slot, spec: Spec, ring: usize, mut sample: impl FnMut(usize, u
         sound: Pcm::new(spec, planes).unwrap(),
         lead_frames: slot.lead,
         stems: Vec::new(),
+        played: None,
         tail: Vec::new(),
     }
 }
@@ -222,7 +223,7 @@ fn stems_sum_to_the_sound() {
             for stem in &stems {
                 sound.add_at(0, &stem.sound);
             }
-            Rendered { sound, lead_frames: slot.lead, stems, tail: Vec::new() }
+            Rendered { sound, lead_frames: slot.lead, stems, played: None, tail: Vec::new() }
         };
         slots.iter().enumerate().map(rendered).collect()
     };

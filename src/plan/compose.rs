@@ -10,7 +10,10 @@ use crate::{
         vocabulary::{Layer, Style, Vocabulary, vocabulary},
     },
     request::{Request, TEMPO_BPM},
-    wire::{CompositionPlan, FieldError, Inference, Orchestration, PlanSection, Source, Theme, Transition},
+    wire::{
+        CompositionPlan, Density, FieldError, Inference, Orchestration, PlanSection, Pulse, Source, Theme,
+        Transition,
+    },
 };
 
 /// Makes the plan of a request that brings none.
@@ -138,6 +141,7 @@ impl<'v> Decisions<'v> {
                 start_frame: 0,
                 length_frames: 0,
                 energy,
+                key: None,
                 transition: Transition { kind, beats },
                 seed: Random::stream(request.seed, &format!("plan/section/{index}")).bits()
                     & crate::request::SEED_MAX,
@@ -161,12 +165,19 @@ impl<'v> Decisions<'v> {
                 motif: motif::draw(request.seed, self.metre, self.tempo_bpm),
                 instrumentation: ensemble::instruments(&players),
                 textures: players.textures,
+                techniques: Vec::new(),
+                space: None,
+                era: None,
+                density: Density::Usual,
+                pulse: Pulse::Normal,
+                swing: None,
                 moods: unique(brief.moods.iter().map(|said| said.value.name.clone())),
                 dynamic_curve: sections
                     .iter()
                     .map(|section| form::level(section.role, section.energy))
                     .collect(),
             },
+            ending: None,
             sections,
             inferred: self.inferred,
             not_understood: brief.not_understood.clone(),

@@ -91,8 +91,64 @@ pub struct Rendered {
     pub lead_frames: usize,
     /// One per instrument group in a fixed order, each as long as `sound` and summing to it. Empty unless asked for.
     pub stems: Vec<Stem>,
+    /// The notes that sound, from an engine that composes; `None` from one that does not know them.
+    pub played: Option<Played>,
     /// What the engine wants to know when it renders the next section, in its own encoding.
     pub tail: Vec<u8>,
+}
+
+/// The notes of a section: exactly those that sound in it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Played {
+    /// One for each instrument and what it does, in a fixed order. The same part has the same name in every section.
+    pub parts: Vec<Part>,
+    /// Where the beat leaves the plan's tempo (a ritardando): moments at which the beat is known, in order of time. Empty: it
+    /// does not. Before the first and after the last mark the plan's tempo holds.
+    pub beats: Vec<BeatMark>,
+}
+
+/// What one instrument plays.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Part {
+    /// A name for people and for the track of a MIDI file: `piano`, `piano melody`.
+    pub name: String,
+    /// The stem that it sounds in.
+    pub group: String,
+    /// How General MIDI plays it.
+    pub sound: MidiSound,
+    /// Its notes, sorted by time.
+    pub notes: Vec<PlayedNote>,
+}
+
+/// How General MIDI plays a part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MidiSound {
+    /// A program, 0 to 127.
+    Program(u8),
+    /// The drum map of channel 10.
+    Drums,
+}
+
+/// One note as it sounds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PlayedNote {
+    /// When it starts, in seconds from the start of the piece.
+    pub at: f64,
+    /// How long it is held, in seconds.
+    pub seconds: f64,
+    /// MIDI note number, 0 to 127; for drums its place in the General MIDI drum map.
+    pub key: u8,
+    /// 1 to 127.
+    pub velocity: u8,
+}
+
+/// A moment at which the beat is known.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BeatMark {
+    /// Seconds from the start of the piece.
+    pub at: f64,
+    /// Beats of the metre from the start of the piece.
+    pub beat: f64,
 }
 
 /// One instrument group on its own.

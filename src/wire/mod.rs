@@ -17,8 +17,8 @@ pub use artifact::{
 };
 pub use generation::{BitDepth, EngineChoice, GenerationRequest, OutputFormat, OutputOptions, Sampling};
 pub use plan::{
-    CompositionPlan, Energy, Inference, MotifNote, Orchestration, PlanSection, Role, Source, Theme,
-    Transition, TransitionKind,
+    CompositionPlan, Density, Ending, Energy, Inference, MotifNote, Orchestration, PlanSection, Pulse, Role,
+    Source, Technique, Theme, Transition, TransitionKind,
 };
 pub use problem::{FieldError, Problem};
 pub use service::{DeviceInfo, EngineInfo, EngineList, Health, QueueInfo};

@@ -46,6 +46,9 @@ pub struct CompositionPlan {
     pub total_frames: u64,
     /// What holds the piece together.
     pub theme: Theme,
+    /// How the piece ends. Left out: as its style does.
+    #[serde(default)]
+    pub ending: Option<Ending>,
     /// The sections in order, 1 to 64.
     #[schema(min_items = 1, max_items = 64)]
     pub sections: Vec<PlanSection>,
@@ -69,12 +72,83 @@ pub struct Theme {
     /// Sounds that are no instruments: rain, wind, sea, vinyl.
     #[serde(default)]
     pub textures: Vec<String>,
+    /// Ways of playing that were asked for.
+    #[serde(default)]
+    pub techniques: Vec<Technique>,
+    /// The place it sounds in, as `cathedral`. Left out: that of the style.
+    #[serde(default)]
+    pub space: Option<String>,
+    /// The age it sounds like, as `1980s`. Left out: none.
+    #[serde(default)]
+    pub era: Option<String>,
+    /// How many notes are played.
+    #[serde(default)]
+    pub density: Density,
+    /// How the drums count the tempo.
+    #[serde(default)]
+    pub pulse: Pulse,
+    /// Share of a pair of eighths (or sixteenths, as the style swings) that its first one takes, 0.5 (straight) to 0.75. Left
+    /// out: that of the style.
+    #[serde(default)]
+    #[schema(minimum = 0.5, maximum = 0.75)]
+    pub swing: Option<f64>,
     /// Moods that shape it, as `dreamy`.
     #[serde(default)]
     pub moods: Vec<String>,
     /// Loudness contour: one value per section, 0 (quietest) to 1.
     #[serde(default)]
     pub dynamic_curve: Vec<f64>,
+}
+
+/// A way of playing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Technique {
+    /// As listed in docs/COMPOSITION.md: `staccato`, `arpeggiated`.
+    pub name: String,
+    /// Who plays so; left out: everybody who can.
+    #[serde(default)]
+    pub instrument: Option<String>,
+}
+
+/// How many notes are played.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Density {
+    /// Fewer than is usual.
+    Sparse,
+    /// As the style has it.
+    #[default]
+    Usual,
+    /// More than is usual.
+    Dense,
+}
+
+/// How the drums count the tempo.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Pulse {
+    /// Half as fast: the backbeat falls on the third beat.
+    Half,
+    /// As written.
+    #[default]
+    Normal,
+    /// Twice as fast.
+    Double,
+}
+
+/// How a piece ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// A cadence in time and a held last chord.
+    Cadence,
+    /// The last bars slow down into the last chord.
+    Ritardando,
+    /// It goes on and is faded out.
+    Fade,
+    /// A short last chord, cut off.
+    Stop,
 }
 
 /// One note of the motif, or a rest.
@@ -122,6 +196,9 @@ pub struct PlanSection {
     pub length_frames: u64,
     /// How much happens.
     pub energy: Energy,
+    /// The key of this section. Left out: that of the piece.
+    #[serde(default)]
+    pub key: Option<Key>,
     /// How it is joined to the section before it. Ignored in the first section.
     pub transition: Transition,
     /// Seed of everything that is drawn for this section.

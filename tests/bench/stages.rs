@@ -105,7 +105,7 @@ fn sections(plan: &Plan, rate: SampleRate) -> Vec<Rendered> {
         for plane in sound.planes_mut() {
             plane.fill_with(|| random.bipolar());
         }
-        Rendered { sound, lead_frames, stems: Vec::new(), tail: Vec::new() }
+        Rendered { sound, lead_frames, stems: Vec::new(), played: None, tail: Vec::new() }
     };
     (0..plan.sections.len()).map(&mut section).collect()
 }

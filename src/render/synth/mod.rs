@@ -94,7 +94,13 @@ impl Engine for Synth {
             .zip(GROUPS)
             .filter_map(|(sound, name)| Some(Stem { name: name.to_owned(), sound: pcm(sound?) }))
             .collect();
-        Ok(Rendered { sound: pcm(mix), lead_frames: section.lead_frames, stems, tail: Vec::new() })
+        Ok(Rendered {
+            sound: pcm(mix),
+            lead_frames: section.lead_frames,
+            stems,
+            played: None,
+            tail: Vec::new(),
+        })
     }
 }
 

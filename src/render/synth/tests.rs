@@ -51,6 +51,7 @@ fn sketch() -> CompositionPlan {
             motif: vec![note(0, 1.0), note(2, 0.5), note(3, 0.5), note(4, 1.0), note(2, 1.0)],
             ..Theme::default()
         },
+        ending: None,
         sections: vec![section("a", Role::Motif, 4.0), section("b", Role::Outro, 4.0)],
         inferred: Vec::new(),
         not_understood: Vec::new(),
@@ -69,6 +70,7 @@ fn section(id: &str, role: Role, bars: f64) -> PlanSection {
         start_frame: 0,
         length_frames: 0,
         energy: Energy::Medium,
+        key: None,
         transition: Transition { kind: TransitionKind::Continue, beats: 0.0 },
         seed: 3,
         orchestration: band(&["drums"], &["bass"], &["piano"], &["flute"], &[]),
