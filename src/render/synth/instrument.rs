@@ -1,46 +1,10 @@
-//! Who can play: names, stem groups and ranges.
+//! Who can play: names, stem groups, ranges and how they are built, read from `instruments.toml`, where the fields are explained.
 
-/// Every sound maker, in the order in which tracks are rendered and summed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Instrument {
-    Drums,
-    Brushes,
-    ElectronicDrums,
-    Percussion,
-    Bass,
-    UprightBass,
-    SynthBass,
-    Piano,
-    ElectricPiano,
-    Organ,
-    Strings,
-    Guitar,
-    Harp,
-    Brass,
-    Flute,
-    Pad,
-    Choir,
-    Lead,
-    Bells,
-    Marimba,
-    Rain,
-    Wind,
-    Sea,
-    Vinyl,
-}
+use std::sync::LazyLock;
 
-/// What kind of part an instrument plays.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Family {
-    /// Drums and percussion.
-    Kit,
-    /// Pitched, and a note sounds as long as it is held.
-    Held,
-    /// Pitched, and a note dies away by itself.
-    Struck,
-    /// No notes: runs through a section.
-    Texture,
-}
+use serde::Deserialize;
+
+use super::voices::Voice;
 
 /// The stem groups, in their order.
 pub(super) const GROUPS: [&str; 12] = [
@@ -58,135 +22,153 @@ pub(super) const GROUPS: [&str; 12] = [
     "textures",
 ];
 
+/// A sound maker: its place in the file. The order of instruments is the order in which tracks are rendered and summed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Instrument(usize);
+
+/// What kind of part an instrument plays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Family {
+    /// Drums and percussion.
+    Kit,
+    /// Pitched, and a note sounds as long as it is held.
+    Held,
+    /// Pitched, and a note dies away by itself.
+    Struck,
+    /// No notes: runs through a section.
+    Texture,
+}
+
+/// One entry of the file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Sheet {
+    name: String,
+    group: String,
+    family: Family,
+    #[serde(default)]
+    program: Option<u8>,
+    #[serde(default)]
+    play: Play,
+    mix: Strip,
+    voice: Voice,
+}
+
+/// How a pitched instrument is played. Pitches are MIDI pitches.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Play {
+    pub(super) range: [i32; 2],
+    /// What its melodies move around.
+    pub(super) melody: i32,
+    /// What its chords lie around.
+    pub(super) harmony: i32,
+    /// Lowest root below its chords, where there is room.
+    pub(super) root: Option<i32>,
+    /// Whether its chords are spread.
+    pub(super) open: bool,
+    /// Time between the tones of a chord.
+    pub(super) strum_ms: f64,
+    /// Whether it doubles its melody an octave below at the climax.
+    pub(super) octaves: bool,
+    pub(super) chords: Chords,
+}
+
+/// What an instrument makes of the chords of a style.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Chords {
+    /// All their tones; triads where the style has power chords.
+    #[default]
+    Full,
+    /// Triads.
+    Triads,
+    /// All their tones; power chords (root, fifth, octave) where the style has them.
+    Power,
+}
+
+/// How a track sits in the mix.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Strip {
+    pub(super) gain_db: f32,
+    /// How much louder a melody is.
+    pub(super) melody_db: f32,
+    /// Between left (-1) and right (1).
+    pub(super) place: f32,
+    /// Share that goes to the room, before the style's own amount.
+    pub(super) send: f32,
+    /// What lies below is cut, in hertz.
+    pub(super) high_pass: f32,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    instrument: Vec<Sheet>,
+}
+
+/// The file is part of the program; that it parses and keeps its rules is tested.
+static SHEETS: LazyLock<Vec<Sheet>> =
+    LazyLock::new(|| toml::from_str::<File>(include_str!("instruments.toml")).unwrap_or_default().instrument);
+
 impl Instrument {
     /// Every instrument, in order.
-    pub(super) const ALL: [Self; 24] = [
-        Self::Drums,
-        Self::Brushes,
-        Self::ElectronicDrums,
-        Self::Percussion,
-        Self::Bass,
-        Self::UprightBass,
-        Self::SynthBass,
-        Self::Piano,
-        Self::ElectricPiano,
-        Self::Organ,
-        Self::Strings,
-        Self::Guitar,
-        Self::Harp,
-        Self::Brass,
-        Self::Flute,
-        Self::Pad,
-        Self::Choir,
-        Self::Lead,
-        Self::Bells,
-        Self::Marimba,
-        Self::Rain,
-        Self::Wind,
-        Self::Sea,
-        Self::Vinyl,
-    ];
-
-    /// As in plans.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Drums => "drums",
-            Self::Brushes => "brushes",
-            Self::ElectronicDrums => "electronic_drums",
-            Self::Percussion => "percussion",
-            Self::Bass => "bass",
-            Self::UprightBass => "upright_bass",
-            Self::SynthBass => "synth_bass",
-            Self::Piano => "piano",
-            Self::ElectricPiano => "electric_piano",
-            Self::Organ => "organ",
-            Self::Strings => "strings",
-            Self::Guitar => "guitar",
-            Self::Harp => "harp",
-            Self::Brass => "brass",
-            Self::Flute => "flute",
-            Self::Pad => "pad",
-            Self::Choir => "choir",
-            Self::Lead => "lead",
-            Self::Bells => "bells",
-            Self::Marimba => "marimba",
-            Self::Rain => "rain",
-            Self::Wind => "wind",
-            Self::Sea => "sea",
-            Self::Vinyl => "vinyl",
-        }
+    #[cfg(test)]
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        (0..SHEETS.len()).map(Self)
     }
 
     /// The instrument of a name.
     pub(super) fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|instrument| instrument.name() == name)
+        SHEETS.iter().position(|sheet| sheet.name == name).map(Self)
+    }
+
+    fn sheet(self) -> &'static Sheet {
+        &SHEETS[self.0]
+    }
+
+    /// As in plans.
+    pub(super) fn name(self) -> &'static str {
+        &self.sheet().name
     }
 
     /// Index of its stem in [`GROUPS`].
     pub(super) fn group(self) -> usize {
-        match self {
-            Self::Drums | Self::Brushes | Self::ElectronicDrums => 0,
-            Self::Percussion => 1,
-            Self::Bass | Self::UprightBass | Self::SynthBass => 2,
-            Self::Piano | Self::ElectricPiano | Self::Organ => 3,
-            Self::Strings => 4,
-            Self::Guitar | Self::Harp => 5,
-            Self::Brass => 6,
-            Self::Flute => 7,
-            Self::Pad | Self::Choir => 8,
-            Self::Lead => 9,
-            Self::Bells | Self::Marimba => 10,
-            Self::Rain | Self::Wind | Self::Sea | Self::Vinyl => 11,
-        }
+        let group = self.sheet().group.as_str();
+        GROUPS.iter().position(|name| *name == group).unwrap_or(GROUPS.len() - 1)
     }
 
     /// What kind of part it plays.
     pub(super) fn family(self) -> Family {
-        match self {
-            Self::Drums | Self::Brushes | Self::ElectronicDrums | Self::Percussion => Family::Kit,
-            Self::SynthBass
-            | Self::Organ
-            | Self::Strings
-            | Self::Brass
-            | Self::Flute
-            | Self::Pad
-            | Self::Choir
-            | Self::Lead => Family::Held,
-            Self::Bass
-            | Self::UprightBass
-            | Self::Piano
-            | Self::ElectricPiano
-            | Self::Guitar
-            | Self::Harp
-            | Self::Bells
-            | Self::Marimba => Family::Struck,
-            Self::Rain | Self::Wind | Self::Sea | Self::Vinyl => Family::Texture,
-        }
+        self.sheet().family
     }
 
-    /// The MIDI pitch that its melodies move around.
-    pub(super) fn melody_centre(self) -> i32 {
-        match self {
-            Self::Bass | Self::UprightBass | Self::SynthBass => 45,
-            Self::Brass | Self::Choir | Self::Guitar => 65,
-            Self::Strings | Self::ElectricPiano | Self::Organ | Self::Pad | Self::Marimba => 69,
-            Self::Piano | Self::Harp | Self::Lead => 71,
-            Self::Flute => 74,
-            _ => 77,
-        }
+    /// General MIDI program, counted from 0; drums have none.
+    #[expect(dead_code, reason = "for MIDI files")]
+    pub(super) fn program(self) -> Option<u8> {
+        self.sheet().program
     }
 
-    /// The MIDI pitch that its chords lie around.
-    pub(super) fn harmony_centre(self) -> i32 {
-        match self {
-            Self::Bass | Self::UprightBass | Self::SynthBass => 43,
-            Self::Guitar | Self::Brass => 57,
-            Self::Pad | Self::Strings | Self::Choir => 60,
-            Self::Piano | Self::ElectricPiano | Self::Organ => 59,
-            Self::Harp | Self::Marimba | Self::Lead => 62,
-            Self::Flute => 70,
-            _ => 72,
-        }
+    /// How it is played, when it has a pitch.
+    pub(super) fn play(self) -> Play {
+        self.sheet().play
+    }
+
+    /// How it sits in the mix.
+    pub(super) fn strip(self) -> Strip {
+        self.sheet().mix
+    }
+
+    /// What makes its sound.
+    pub(super) fn voice(self) -> Voice {
+        self.sheet().voice
+    }
+
+    /// Whether it is percussion beside a kit rather than a kit.
+    pub(super) fn is_percussion(self) -> bool {
+        self.sheet().group == "percussion"
     }
 }
 
@@ -195,16 +177,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_unique_and_groups_exist() {
-        for instrument in Instrument::ALL {
-            assert_eq!(Instrument::named(instrument.name()), Some(instrument));
-            assert!(instrument.group() < GROUPS.len());
+    fn the_file_is_whole() {
+        let file: File = toml::from_str(include_str!("instruments.toml")).unwrap();
+        for (number, sheet) in file.instrument.iter().enumerate() {
+            let name = &sheet.name;
+            assert_eq!(Instrument::named(name), Some(Instrument(number)), "{name} is there twice");
+            assert!(GROUPS.contains(&sheet.group.as_str()), "{name}: group {}", sheet.group);
+            let pitched = matches!(sheet.family, Family::Held | Family::Struck);
+            assert_eq!(sheet.program.is_some(), pitched, "{name}: program");
+            assert!(sheet.program.is_none_or(|program| program < 128), "{name}: program");
+            if pitched {
+                let Play { range: [low, high], melody, harmony, root, .. } = sheet.play;
+                assert!(low >= 12 && low + 12 <= high && high <= 108, "{name}: range");
+                assert!((low..=high).contains(&melody) && (low..=high).contains(&harmony), "{name}: centres");
+                assert!(root.is_none_or(|root| (low..harmony).contains(&root)), "{name}: root");
+            }
+            assert!(sheet.mix.place.abs() <= 1.0 && sheet.mix.high_pass >= 20.0, "{name}: mix");
         }
         assert_eq!(Instrument::named("kazoo"), None);
-    }
-
-    #[test]
-    fn the_list_is_in_order() {
-        assert!(Instrument::ALL.is_sorted());
     }
 }

@@ -1,26 +1,12 @@
 //! From tracks to the sound of a section: levels, places and the room.
 
 use super::{
-    instrument::{GROUPS, Instrument},
+    instrument::{GROUPS, Instrument, Strip},
     reverb::Reverb,
     score::Duty,
     track::Stereo,
     voices::{RATE, pan},
 };
-
-/// How a track sits in the mix.
-#[derive(Clone, Copy, Debug)]
-struct Strip {
-    gain_db: f32,
-    /// How much louder a melody is.
-    melody_db: f32,
-    /// Between left (-1) and right (1).
-    place: f32,
-    /// Share that goes to the room, before the style's own amount.
-    send: f32,
-    /// What lies below is cut, in hertz.
-    high_pass: f32,
-}
 
 /// Level of the whole, so that full arrangements stay below full scale.
 const MASTER: f32 = 0.42;
@@ -28,36 +14,6 @@ const MASTER: f32 = 0.42;
 const BARELY: f32 = 1e-18;
 /// Below this, in hertz, a track is mono.
 const MONO_BELOW: f32 = 180.0;
-
-fn strip(instrument: Instrument) -> Strip {
-    let (gain_db, melody_db, place, send, high_pass) = match instrument {
-        Instrument::Drums => (3.0, 0.0, 0.0, 0.12, 25.0),
-        Instrument::ElectronicDrums => (0.0, 0.0, 0.0, 0.1, 25.0),
-        Instrument::Brushes => (4.0, 0.0, 0.0, 0.2, 30.0),
-        Instrument::Percussion => (5.5, 0.0, 0.15, 0.3, 90.0),
-        Instrument::Bass => (-3.0, 0.0, 0.0, 0.03, 28.0),
-        Instrument::UprightBass => (-1.5, 0.0, 0.0, 0.08, 28.0),
-        Instrument::SynthBass => (5.5, 0.0, 0.0, 0.02, 28.0),
-        Instrument::Piano => (2.0, 5.5, -0.05, 0.7, 40.0),
-        Instrument::ElectricPiano => (-2.5, 6.5, 0.12, 0.5, 60.0),
-        Instrument::Organ => (-1.5, 5.0, -0.15, 0.5, 60.0),
-        Instrument::Strings => (2.0, 5.0, 0.05, 1.0, 90.0),
-        Instrument::Guitar => (-1.5, 5.5, -0.28, 0.6, 75.0),
-        Instrument::Harp => (-4.0, 7.0, 0.3, 0.9, 60.0),
-        Instrument::Brass => (0.0, 5.5, 0.2, 0.8, 80.0),
-        Instrument::Flute => (-6.0, 6.0, 0.1, 1.0, 180.0),
-        Instrument::Pad => (7.0, 4.0, 0.0, 0.9, 110.0),
-        Instrument::Choir => (1.0, 5.0, 0.0, 1.1, 120.0),
-        Instrument::Lead => (8.5, 4.5, 0.0, 0.7, 120.0),
-        Instrument::Bells => (2.0, 3.0, 0.15, 1.1, 180.0),
-        Instrument::Marimba => (1.5, 5.5, -0.2, 0.7, 70.0),
-        Instrument::Rain => (-6.0, 0.0, 0.0, 0.0, 30.0),
-        Instrument::Wind => (-1.0, 0.0, 0.0, 0.0, 30.0),
-        Instrument::Sea => (4.0, 0.0, 0.0, 0.0, 30.0),
-        Instrument::Vinyl => (5.0, 0.0, 0.0, 0.0, 30.0),
-    };
-    Strip { gain_db, melody_db, place, send, high_pass }
-}
 
 /// The room of a piece.
 #[derive(Clone, Copy, Debug)]
@@ -133,7 +89,7 @@ impl Desk {
 
     /// Puts a track in its place. Tracks must come in the same order each time for the same bytes.
     pub(super) fn add(&mut self, instrument: Instrument, duty: Duty, mut track: Stereo) {
-        let strip = strip(instrument);
+        let strip = instrument.strip();
         let gain_db = match duty {
             Duty::Ground => strip.gain_db,
             Duty::Melody => strip.gain_db + strip.melody_db,

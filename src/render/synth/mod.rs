@@ -28,7 +28,7 @@ use score::ScoreError;
 use stage::Stage;
 use style::{Book, Style};
 use track::{Span, Stereo, Track};
-use voices::Texture;
+use voices::{Texture, Voice};
 
 const SPEC: Spec = Spec { rate: SampleRate(48_000), channels: 2 };
 /// How long what rings is followed past a section's end, in seconds.
@@ -179,7 +179,10 @@ fn texture(plan: &Plan, index: usize, instrument: Instrument, span: Span) -> Res
     let fade_in = if span.lead > 0 || (index > 0 && has(index - 1)?) { 0 } else { fade };
     let fade_out = if has(index + 1)? { 0 } else { fade };
     let seed = Random::stream(plan.seed, &format!("texture {first}")).bits();
-    Ok(Track::Texture { texture: Texture { instrument, seed }, fade_in, fade_out })
+    let Voice::Texture { of } = instrument.voice() else {
+        return Err(ScoreError::Layer { instrument: instrument.name().to_owned(), layer: "textures" });
+    };
+    Ok(Track::Texture { instrument, texture: Texture { of, seed }, fade_in, fade_out })
 }
 
 /// Fades the last `frames` frames to nothing.

@@ -92,9 +92,12 @@ pub(super) struct Mood {
 #[serde(rename_all = "snake_case")]
 pub(super) enum Drum {
     Kick,
+    /// The second kick of a pattern: softer, or the long one of a machine.
+    LowKick,
     Snare,
     Rim,
     Clap,
+    Snap,
     /// Closed hi-hat.
     Hat,
     /// Hi-hat closed by foot.
@@ -102,14 +105,45 @@ pub(super) enum Drum {
     /// Open hi-hat.
     Open,
     Ride,
+    RideBell,
     Crash,
-    /// A cymbal roll that swells.
+    China,
+    /// A cymbal roll that swells over the whole note.
     Swell,
+    HighTom,
     Tom,
-    Timpani,
+    LowTom,
+    Cowbell,
     Shaker,
     Tambourine,
+    HighConga,
     Conga,
+    HighBongo,
+    Bongo,
+    Timpani,
+    /// Concert bass drum.
+    ConcertBass,
+    FieldSnare,
+    Triangle,
+    Castanets,
+    Woodblock,
+    Claves,
+    Guiro,
+    HighAgogo,
+    Agogo,
+    HighSurdo,
+    Surdo,
+    Tamborim,
+    HighTaiko,
+    Taiko,
+    HighFrame,
+    Frame,
+    HighCajon,
+    Cajon,
+    /// Noise that rises over the whole note and stops at its end.
+    Riser,
+    /// A deep boom with a long tail.
+    Impact,
 }
 
 /// What each piece of a kit plays.

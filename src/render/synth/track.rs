@@ -36,6 +36,7 @@ pub(super) enum Track {
     },
     /// A texture and how it comes and goes.
     Texture {
+        instrument: Instrument,
         texture: Texture,
         /// Frames of the fade at the bar line, 0 when it goes on from the section before.
         fade_in: usize,
@@ -61,8 +62,7 @@ impl Track {
     /// Who plays.
     pub(super) fn instrument(&self) -> Instrument {
         match self {
-            Self::Notes { instrument, .. } => *instrument,
-            Self::Texture { texture, .. } => texture.instrument,
+            Self::Notes { instrument, .. } | Self::Texture { instrument, .. } => *instrument,
         }
     }
 
@@ -97,10 +97,10 @@ impl Track {
                         Random::stream(*seed, &format!("{} {duty:?} {number}", instrument.name()));
                     let mut canvas =
                         Canvas { left: &mut sound.left[from..], right: &mut sound.right[from..] };
-                    voices::play(*instrument, note, *tuning, *brightness, &mut random, &mut canvas);
+                    voices::play(instrument.voice(), note, *tuning, *brightness, &mut random, &mut canvas);
                 }
             }
-            Self::Texture { texture, fade_in, fade_out } => {
+            Self::Texture { texture, fade_in, fade_out, .. } => {
                 let until = (span.lead + span.frames + fade_out).min(span.total);
                 let mut canvas = Canvas { left: &mut sound.left[..until], right: &mut sound.right[..until] };
                 if !texture.play(span.start, &mut canvas, goes_on) {

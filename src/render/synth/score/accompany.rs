@@ -26,19 +26,8 @@ pub(super) fn play(scene: &Scene<'_>, band: &Band, score: &mut Score) {
 
 /// Who plays the roots where nobody plays bass, and how low: the first who can.
 pub(super) fn left_hand(band: &Band) -> Option<(Instrument, i32)> {
-    let mut able = band.harmony.iter().filter_map(|&instrument| Some((instrument, lowest_root(instrument)?)));
+    let mut able = band.harmony.iter().filter_map(|&instrument| Some((instrument, instrument.play().root?)));
     if band.bass.is_empty() { able.next() } else { None }
-}
-
-/// The lowest root that an instrument plays below its chords; `None` where there is no room below them.
-fn lowest_root(instrument: Instrument) -> Option<i32> {
-    match instrument {
-        // Bb1: lower ones blur.
-        Instrument::Piano | Instrument::ElectricPiano | Instrument::Harp => Some(34),
-        // E2, the lowest string.
-        Instrument::Guitar => Some(40),
-        _ => None,
-    }
 }
 
 /// The chord of each bar as an instrument plays it.
@@ -47,7 +36,7 @@ pub(super) fn voicings(scene: &Scene<'_>, instrument: Instrument) -> Vec<Vec<i32
     let mut before = Vec::new();
     (0..scene.bars)
         .map(|bar| {
-            let close = scene.chord(bar).voicing(scene.plan.key, kind, instrument.harmony_centre(), &before);
+            let close = scene.chord(bar).voicing(scene.plan.key, kind, instrument.play().harmony, &before);
             before.clone_from(&close);
             opened(instrument, close)
         })
@@ -56,7 +45,7 @@ pub(super) fn voicings(scene: &Scene<'_>, instrument: Instrument) -> Vec<Vec<i32
 
 /// Spreads a chord for those who sound better in open position: the second voice from the top an octave down.
 pub(super) fn opened(instrument: Instrument, mut voices: Vec<i32>) -> Vec<i32> {
-    if matches!(instrument, Instrument::Strings | Instrument::Pad | Instrument::Choir) && voices.len() >= 3 {
+    if instrument.play().open && voices.len() >= 3 {
         let second = voices.len() - 2;
         voices[second] -= 12;
         voices.sort_unstable();
@@ -134,11 +123,7 @@ pub(super) fn strum(
     velocity: f32,
     score: &mut Score,
 ) {
-    let spread = match instrument {
-        Instrument::Guitar => 0.011,
-        Instrument::Harp => 0.028,
-        _ => 0.002,
-    };
+    let spread = instrument.play().strum_ms.max(2.0) / 1000.0;
     let mut random = scene.random(&format!("{} strum {at:.3}", instrument.name()));
     let first = scene.played(at, &mut random);
     for (number, &pitch) in pitches.iter().enumerate() {

@@ -11,16 +11,17 @@ use crate::{
 
 pub(super) fn play(scene: &Scene<'_>, band: &Band, score: &mut Score) {
     for &instrument in &band.rhythm {
-        let lanes = match instrument {
-            Instrument::Percussion => scene.book.percussion.of(scene.energy),
-            _ => scene.style.drums.of(scene.energy),
+        let lanes = if instrument.is_percussion() {
+            scene.book.percussion.of(scene.energy)
+        } else {
+            scene.style.drums.of(scene.energy)
         };
         for bar in 0..scene.bars {
             play_bar(scene, instrument, lanes, bar, score);
         }
         // The first beat of a full section.
         let opens = matches!(scene.role, Role::Chorus | Role::Development) || scene.energy == Energy::High;
-        if opens && instrument != Instrument::Percussion && scene.bars > 0 {
+        if opens && !instrument.is_percussion() && scene.bars > 0 {
             let velocity = if scene.energy == Energy::High { 0.75 } else { 0.5 };
             score.add(instrument, hit(scene.start, Drum::Crash, velocity));
         }
@@ -35,10 +36,8 @@ fn play_bar(scene: &Scene<'_>, instrument: Instrument, lanes: &Lanes, bar: usize
     let mut random = scene.random(&format!("{} {bar}", instrument.name()));
     let steps = scene.grid.steps();
     // The last bar leads over, except into the final chord of a quiet piece.
-    let leads_over = bar + 1 == scene.bars
-        && scene.bars >= 4
-        && scene.energy > Energy::Low
-        && instrument != Instrument::Percussion;
+    let leads_over =
+        bar + 1 == scene.bars && scene.bars >= 4 && scene.energy > Energy::Low && !instrument.is_percussion();
     let fill = if leads_over { fill(lanes) } else { &[] };
     let fill_from = if fill.is_empty() { steps } else { steps - steps / 4 };
     for (&drum, pattern) in lanes {

@@ -22,7 +22,7 @@ pub(super) fn play(scene: &Scene<'_>, band: &Band, score: &mut Score) {
     for &instrument in &band.harmony {
         let kind = harmony::kind_for(instrument, scene.style);
         let before = last_pitches(score, instrument, Duty::Ground, scene);
-        let chord = Chord::TONIC.voicing(scene.plan.key, kind, instrument.harmony_centre(), &before);
+        let chord = Chord::TONIC.voicing(scene.plan.key, kind, instrument.play().harmony, &before);
         let chord = accompany::opened(instrument, chord);
         let velocity = scene.touch(0.58, &mut scene.random("final chord"));
         accompany::strum(scene, instrument, &chord, at + roll, held - roll, velocity, score);
@@ -45,7 +45,7 @@ pub(super) fn play(scene: &Scene<'_>, band: &Band, score: &mut Score) {
         let mut hit = |drum, velocity| {
             score.add(instrument, Note { at, seconds: 0.0, tone: Tone::Hit(drum), velocity });
         };
-        if instrument == Instrument::Percussion {
+        if instrument.is_percussion() {
             hit(Drum::Conga, velocity);
             hit(Drum::Shaker, velocity);
         } else {

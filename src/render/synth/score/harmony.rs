@@ -5,7 +5,7 @@ use crate::{
     music::{Key, Mode},
     plan::Plan,
     render::synth::{
-        instrument::Instrument,
+        instrument::{Chords, Instrument},
         style::{Book, ChordKind, Style},
     },
     wire::Role,
@@ -109,9 +109,9 @@ impl Chord {
 
 /// How many chord tones an instrument takes in a style.
 pub(super) fn kind_for(instrument: Instrument, style: &Style) -> ChordKind {
-    match (style.chord, instrument) {
-        (ChordKind::Power, Instrument::Guitar) => ChordKind::Power,
-        (ChordKind::Power, _) | (_, Instrument::Brass | Instrument::Choir) => ChordKind::Triad,
+    match (style.chord, instrument.play().chords) {
+        (ChordKind::Power, Chords::Power) => ChordKind::Power,
+        (ChordKind::Power, _) | (_, Chords::Triads) => ChordKind::Triad,
         (kind, _) => kind,
     }
 }

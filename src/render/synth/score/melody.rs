@@ -178,12 +178,11 @@ fn sing(
     score: &mut Score,
 ) {
     let octave = octave(scene, instrument);
-    let doubled =
-        doubled && matches!(instrument, Instrument::Piano | Instrument::ElectricPiano | Instrument::Marimba);
+    let doubled = doubled && instrument.play().octaves;
     for sung in phrase {
         let chord = scene.chord(sung.bar);
         let mut pitch = chord.pitch(scene.plan.key, sung.degree, octave);
-        let centre = instrument.melody_centre();
+        let centre = instrument.play().melody;
         while pitch > centre + 16 {
             pitch -= 12;
         }
@@ -217,7 +216,7 @@ pub(super) fn octave(scene: &Scene<'_>, instrument: Instrument) -> i32 {
         .map(|d| scene.plan.key.pitch(d, 0))
         .collect();
     let mean = pitches.iter().sum::<i32>() / pitches.len().max(1) as i32;
-    12 * (f64::from(instrument.melody_centre() - mean) / 12.0).round() as i32
+    12 * (f64::from(instrument.play().melody - mean) / 12.0).round() as i32
 }
 
 #[cfg(test)]

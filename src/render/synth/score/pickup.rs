@@ -19,7 +19,7 @@ pub(super) fn play(scene: &Scene<'_>, before: &Scene<'_>, band: &Band, lead_seco
         at = until;
     }
     for &instrument in &band.rhythm {
-        let drum = if instrument == Instrument::Percussion { Drum::Shaker } else { Drum::Swell };
+        let drum = if instrument.is_percussion() { Drum::Shaker } else { Drum::Swell };
         let beat = scene.plan.beat_seconds();
         if drum == Drum::Swell {
             let tone = Tone::Hit(drum);
@@ -51,8 +51,7 @@ fn chord(
     };
     for &instrument in &band.harmony {
         let kind = harmony::kind_for(instrument, scene.style);
-        for pitch in accompany::opened(instrument, chord.voicing(key, kind, instrument.harmony_centre(), &[]))
-        {
+        for pitch in accompany::opened(instrument, chord.voicing(key, kind, instrument.play().harmony, &[])) {
             add(instrument, pitch, if instrument.family() == Family::Held { 0.5 } else { 0.42 });
         }
     }

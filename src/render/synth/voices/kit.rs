@@ -1,27 +1,42 @@
 //! Drums, synthesised: swept sines for skins, filtered noise for wires and shells, clusters of squares for metal.
 
+use serde::Deserialize;
+
 use super::{
     Canvas, Cue,
     bank::{Gesture, Partial, ring},
     signal::{Filter, RATE, Sine, decay, frames, pan, turn},
 };
-use crate::{
-    audio::Random,
-    render::synth::{instrument::Instrument, style::Drum},
-};
+use crate::{audio::Random, render::synth::style::Drum};
+
+/// What a kit is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::render::synth) enum Make {
+    /// Skins and metal, played with sticks.
+    Acoustic,
+    /// The same, played with brushes.
+    Brushes,
+    /// A drum machine.
+    Machine,
+    /// A percussionist's table.
+    Hands,
+}
 
 /// Plays one piece of a kit. The cue's pitch tunes what has one (timpani, toms).
-pub(super) fn play(kit: Instrument, drum: Drum, cue: &Cue, random: &mut Random, canvas: &mut Canvas<'_>) {
+pub(super) fn play(make: Make, drum: Drum, cue: &Cue, random: &mut Random, canvas: &mut Canvas<'_>) {
     let v = cue.velocity.powf(1.3);
-    let machine = kit == Instrument::ElectronicDrums;
-    let brushed = kit == Instrument::Brushes;
+    let machine = make == Make::Machine;
+    let brushed = make == Make::Brushes;
     let bright = cue.brightness.clamp(0.7, 1.3);
     match drum {
-        Drum::Kick if machine => deep_kick(v, random, canvas),
-        Drum::Kick => kick(if brushed { 0.6 * v } else { v }, bright, random, canvas),
+        Drum::Kick | Drum::LowKick if machine => deep_kick(v, random, canvas),
+        Drum::Kick | Drum::LowKick | Drum::ConcertBass | Drum::Impact => {
+            kick(if brushed { 0.6 * v } else { v }, bright, random, canvas);
+        }
         Drum::Snare if brushed => Hiss::at(3600.0, 0.6, 0.3 * v, 0.22).rising(0.018).add(0.1, random, canvas),
-        Drum::Snare => snare(v, bright, machine, random, canvas),
-        Drum::Rim => {
+        Drum::Snare | Drum::FieldSnare => snare(v, bright, machine, random, canvas),
+        Drum::Rim | Drum::Snap | Drum::Castanets | Drum::Woodblock | Drum::Claves => {
             Skin { from: 1750.0, to: 1650.0, fall: 0.01, seconds: 0.05, level: 0.16 * v }.add(-0.15, canvas);
             Skin { from: 480.0, to: 460.0, fall: 0.01, seconds: 0.05, level: 0.14 * v }.add(-0.15, canvas);
         }
@@ -31,23 +46,39 @@ pub(super) fn play(kit: Instrument, drum: Drum, cue: &Cue, random: &mut Random, 
         Drum::Hat => metal(0.12 * v, 7800.0 * bright, 0.09, 0.25, random, canvas),
         Drum::Pedal => metal(0.08 * v, 6500.0, 0.06, 0.25, random, canvas),
         Drum::Open => metal(0.11 * v, 7200.0 * bright, 0.5, 0.25, random, canvas),
-        Drum::Ride => {
+        Drum::Ride | Drum::RideBell | Drum::Triangle | Drum::Cowbell | Drum::HighAgogo | Drum::Agogo => {
             metal(0.045 * v, 5200.0 * bright, 1.4, 0.35, random, canvas);
             bell(&[3150.0, 4420.0, 5670.0, 6900.0], 0.012 * v, 0.7, 0.35, canvas);
         }
-        Drum::Crash => {
+        Drum::Crash | Drum::China => {
             metal(0.09 * v, 4200.0, 2.2, -0.3, random, canvas);
             Hiss::at(6200.0, 0.5, 0.13 * v, 1.8).rising(0.003).add(-0.2, random, canvas);
         }
-        Drum::Swell => swell(cue, random, canvas),
-        Drum::Tom => tom(v, 2.0 * cue.hz, random, canvas),
+        Drum::Swell | Drum::Riser => swell(cue, random, canvas),
+        Drum::HighTom
+        | Drum::Tom
+        | Drum::LowTom
+        | Drum::HighTaiko
+        | Drum::Taiko
+        | Drum::HighSurdo
+        | Drum::Surdo => tom(v, 2.0 * cue.hz, random, canvas),
         Drum::Timpani => timpani(v, cue.hz, random, canvas),
-        Drum::Shaker => Hiss::at(6800.0, 0.9, 0.16 * v, 0.08).rising(0.016).add(-0.35, random, canvas),
+        Drum::Shaker | Drum::Guiro => {
+            Hiss::at(6800.0, 0.9, 0.16 * v, 0.08).rising(0.016).add(-0.35, random, canvas);
+        }
         Drum::Tambourine => {
             metal(0.09 * v, 8200.0, 0.22, 0.4, random, canvas);
             Hiss::at(8500.0, 1.2, 0.12 * v, 0.12).rising(0.002).add(0.4, random, canvas);
         }
-        Drum::Conga => {
+        Drum::HighConga
+        | Drum::Conga
+        | Drum::HighBongo
+        | Drum::Bongo
+        | Drum::Tamborim
+        | Drum::HighFrame
+        | Drum::Frame
+        | Drum::HighCajon
+        | Drum::Cajon => {
             let hz = if random.chance(0.3) { 240.0 } else { 196.0 };
             Skin { from: hz * 1.15, to: hz, fall: 0.02, seconds: 0.28, level: 0.34 * v }.add(-0.25, canvas);
             Hiss::at(1600.0, 1.0, 0.1 * v, 0.025).add(-0.25, random, canvas);

@@ -7,14 +7,44 @@ mod signal;
 mod struck;
 mod texture;
 
+pub(super) use kit::Make;
 pub(super) use signal::{RATE, pan};
-pub(super) use texture::Texture;
+pub(super) use texture::{Texture, Weather};
 
-use super::{
-    instrument::Instrument,
-    score::{Note, Tone},
-};
+use serde::Deserialize;
+
+use super::score::{Note, Tone};
 use crate::audio::Random;
+
+/// What makes an instrument's sound.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub(super) enum Voice {
+    Piano,
+    ElectricPiano,
+    Organ,
+    Strings,
+    Pad,
+    Choir,
+    Brass,
+    Lead,
+    SynthBass,
+    Flute,
+    Guitar,
+    Harp,
+    Bass,
+    UprightBass,
+    Bells,
+    Marimba,
+    /// Drums and percussion.
+    Kit {
+        make: Make,
+    },
+    /// A sound that runs through a section.
+    Texture {
+        of: Weather,
+    },
+}
 
 /// Two channels to add to, from the onset of a note to the end of the rendering.
 #[derive(Debug)]
@@ -49,7 +79,7 @@ pub(super) fn hertz(pitch: i32) -> f32 {
 
 /// Adds one note to the canvas. `tuning` is what tuned drums are tuned to, in hertz.
 pub(super) fn play(
-    instrument: Instrument,
+    voice: Voice,
     note: &Note,
     tuning: f32,
     brightness: f32,
@@ -61,35 +91,28 @@ pub(super) fn play(
         Tone::Hit(drum) => (tuning, Some(drum)),
     };
     let cue = Cue { hz, seconds: note.seconds as f32, velocity: note.velocity, brightness };
-    if let Some(drum) = drum {
-        kit::play(instrument, drum, &cue, random, canvas);
+    if let (Some(drum), Voice::Kit { make }) = (drum, voice) {
+        kit::play(make, drum, &cue, random, canvas);
         return;
     }
-    match instrument {
-        Instrument::Piano => struck::piano(&cue, random, canvas),
-        Instrument::ElectricPiano => struck::electric_piano(&cue, canvas),
-        Instrument::Organ => held::organ(&cue, canvas),
-        Instrument::Strings => held::strings(&cue, random, canvas),
-        Instrument::Pad => held::pad(&cue, random, canvas),
-        Instrument::Choir => held::choir(&cue, random, canvas),
-        Instrument::Brass => held::brass(&cue, random, canvas),
-        Instrument::Lead => held::lead(&cue, random, canvas),
-        Instrument::SynthBass => held::synth_bass(&cue, random, canvas),
-        Instrument::Flute => held::flute(&cue, random, canvas),
-        Instrument::Guitar => struck::guitar(&cue, random, canvas),
-        Instrument::Harp => struck::harp(&cue, random, canvas),
-        Instrument::Bass => struck::bass(&cue, random, canvas),
-        Instrument::UprightBass => struck::upright_bass(&cue, random, canvas),
-        Instrument::Bells => struck::bells(&cue, random, canvas),
-        Instrument::Marimba => struck::marimba(&cue, random, canvas),
+    match voice {
+        Voice::Piano => struck::piano(&cue, random, canvas),
+        Voice::ElectricPiano => struck::electric_piano(&cue, canvas),
+        Voice::Organ => held::organ(&cue, canvas),
+        Voice::Strings => held::strings(&cue, random, canvas),
+        Voice::Pad => held::pad(&cue, random, canvas),
+        Voice::Choir => held::choir(&cue, random, canvas),
+        Voice::Brass => held::brass(&cue, random, canvas),
+        Voice::Lead => held::lead(&cue, random, canvas),
+        Voice::SynthBass => held::synth_bass(&cue, random, canvas),
+        Voice::Flute => held::flute(&cue, random, canvas),
+        Voice::Guitar => struck::guitar(&cue, random, canvas),
+        Voice::Harp => struck::harp(&cue, random, canvas),
+        Voice::Bass => struck::bass(&cue, random, canvas),
+        Voice::UprightBass => struck::upright_bass(&cue, random, canvas),
+        Voice::Bells => struck::bells(&cue, random, canvas),
+        Voice::Marimba => struck::marimba(&cue, random, canvas),
         // Kits have no pitched notes, textures no notes: the composer writes none.
-        Instrument::Drums
-        | Instrument::Brushes
-        | Instrument::ElectronicDrums
-        | Instrument::Percussion
-        | Instrument::Rain
-        | Instrument::Wind
-        | Instrument::Sea
-        | Instrument::Vinyl => {}
+        Voice::Kit { .. } | Voice::Texture { .. } => {}
     }
 }

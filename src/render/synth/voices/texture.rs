@@ -5,20 +5,32 @@
 
 use std::f32::consts::TAU;
 
+use serde::Deserialize;
+
 use super::{
     Canvas,
     signal::{Filter, RATE, Sine, decay, turn},
 };
-use crate::{audio::Random, render::synth::instrument::Instrument};
+use crate::audio::Random;
 
 /// Frames between the starts of two blocks; each lasts twice as long.
 const HOP: usize = 32_768;
 
+/// What a texture is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::render::synth) enum Weather {
+    Rain,
+    Wind,
+    Sea,
+    Vinyl,
+}
+
 /// One texture, from frame 0 of the piece on.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::render::synth) struct Texture {
-    /// Which one.
-    pub(in crate::render::synth) instrument: Instrument,
+    /// What is heard.
+    pub(in crate::render::synth) of: Weather,
     /// Seed: sections with the same one go on from each other.
     pub(in crate::render::synth) seed: u64,
 }
@@ -42,14 +54,14 @@ impl Texture {
             }
             left.fill(0.0);
             right.fill(0.0);
-            let mut random = Random::stream(self.seed, &format!("{} {block}", self.instrument.name()));
+            let mut random = Random::stream(self.seed, &format!("{:?} {block}", self.of));
             let seconds = (block * hop) as f32 / RATE;
             let mut whole = Canvas { left: &mut left, right: &mut right };
-            match self.instrument {
-                Instrument::Wind => wind(seconds, &mut random, &mut whole),
-                Instrument::Sea => sea(seconds, &mut random, &mut whole),
-                Instrument::Vinyl => vinyl(&mut random, &mut whole),
-                _ => rain(seconds, &mut random, &mut whole),
+            match self.of {
+                Weather::Wind => wind(seconds, &mut random, &mut whole),
+                Weather::Sea => sea(seconds, &mut random, &mut whole),
+                Weather::Vinyl => vinyl(&mut random, &mut whole),
+                Weather::Rain => rain(seconds, &mut random, &mut whole),
             }
             let offset = block * hop - start;
             for (i, (l, r)) in left.iter().zip(&right).enumerate() {
@@ -187,35 +199,35 @@ fn vinyl(random: &mut Random, canvas: &mut Canvas<'_>) {
 mod tests {
     use super::*;
 
-    fn played(instrument: Instrument, start: i64, frames: usize) -> (Vec<f32>, Vec<f32>) {
+    fn played(of: Weather, start: i64, frames: usize) -> (Vec<f32>, Vec<f32>) {
         let (mut left, mut right) = (vec![0.0; frames], vec![0.0; frames]);
-        let texture = Texture { instrument, seed: 5 };
+        let texture = Texture { of, seed: 5 };
         assert!(texture.play(start, &mut Canvas { left: &mut left, right: &mut right }, &|| true));
         (left, right)
     }
 
     #[test]
     fn what_a_frame_holds_does_not_depend_on_where_rendering_began() {
-        for instrument in [Instrument::Rain, Instrument::Wind, Instrument::Sea, Instrument::Vinyl] {
-            let (whole, _) = played(instrument, -500, 90_000);
-            let (first, _) = played(instrument, -500, 41_001);
-            let (second, _) = played(instrument, 40_501, 48_999);
-            assert_eq!(whole, [first, second].concat(), "{instrument:?}");
+        for of in [Weather::Rain, Weather::Wind, Weather::Sea, Weather::Vinyl] {
+            let (whole, _) = played(of, -500, 90_000);
+            let (first, _) = played(of, -500, 41_001);
+            let (second, _) = played(of, 40_501, 48_999);
+            assert_eq!(whole, [first, second].concat(), "{of:?}");
         }
     }
 
     #[test]
     fn textures_keep_their_level_and_are_wide() {
-        for instrument in [Instrument::Rain, Instrument::Vinyl] {
-            let (left, right) = played(instrument, 0, 10 * 48_000);
+        for of in [Weather::Rain, Weather::Vinyl] {
+            let (left, right) = played(of, 0, 10 * 48_000);
             let power = |samples: &[f32]| samples.iter().map(|s| s * s).sum::<f32>() / samples.len() as f32;
             let whole = power(&left);
             for second in left.chunks(96_000) {
                 let ratio = power(second) / whole;
-                assert!((0.4..2.5).contains(&ratio), "{instrument:?}: {ratio}");
+                assert!((0.4..2.5).contains(&ratio), "{of:?}: {ratio}");
             }
             let both: f32 = left.iter().zip(&right).map(|(l, r)| l * r).sum::<f32>() / left.len() as f32;
-            assert!(both.abs() < 0.7 * whole, "{instrument:?} is mono");
+            assert!(both.abs() < 0.7 * whole, "{of:?} is mono");
         }
     }
 }
