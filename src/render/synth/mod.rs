@@ -7,8 +7,11 @@ mod instrument;
 mod style;
 mod score;
 mod voices;
+mod effects;
+mod space;
 mod reverb;
 mod track;
+mod console;
 mod mixdown;
 mod stage;
 #[cfg(test)]
@@ -22,11 +25,12 @@ use crate::{
     plan::Plan,
     wire::TransitionKind,
 };
+use console::Console;
 use instrument::{GROUPS, Instrument};
-use mixdown::Room;
-use score::ScoreError;
+use score::{Duty, ScoreError, Tone};
+use space::Room;
 use stage::Stage;
-use style::{Book, Style};
+use style::{Book, Drum, Style};
 use track::{Span, Stereo, Track};
 use voices::{Texture, Voice};
 
@@ -85,7 +89,7 @@ impl Engine for Synth {
         })?;
         let stage = Stage { threads: self.threads, watch };
         let (mut mix, mut groups) =
-            stage.perform(&part.tracks, part.span, part.room, section.stems).ok_or(EngineError::Cancelled)?;
+            stage.perform(&part.tracks, part.span, &part.console, section.stems).ok_or(EngineError::Cancelled)?;
         for sound in std::iter::once(&mut mix).chain(groups.iter_mut().flatten()) {
             fade_out(sound, part.fade);
         }
@@ -108,7 +112,7 @@ impl Engine for Synth {
 struct Prepared {
     tracks: Vec<Track>,
     span: Span,
-    room: Room,
+    console: Console,
     /// Frames of the fade at the very end.
     fade: usize,
 }
@@ -136,6 +140,7 @@ fn prepare(spec: &SectionSpec<'_>, book: &Book) -> Result<Prepared, ScoreError> 
     let tonic = plan.key.pitch_class();
     let tuning = voices::hertz(36 + (tonic + 5) % 12 + 2);
     let seed = plan.sections.get(index).map_or(plan.seed, |section| section.seed);
+    let console = console(plan, style, mood, &score);
     let mut tracks: Vec<Track> = score
         .parts
         .into_iter()
@@ -153,15 +158,33 @@ fn prepare(spec: &SectionSpec<'_>, book: &Book) -> Result<Prepared, ScoreError> 
     }
     // The last sound of the piece is given time to go.
     let fade = if last { SPEC.rate.frames(2.2).min(frames / 4) } else { ring / 2 };
-    Ok(Prepared { tracks, span, room: room(style, mood), fade })
+    Ok(Prepared { tracks, span, console, fade })
 }
 
-fn room(style: &Style, mood: style::Mood) -> Room {
-    Room {
-        amount: (style.space + mood.space).clamp(0.05, 0.6),
-        seconds: style.tail * f64::from(1.0 + 1.2 * mood.space),
-        damping_hz: 5200.0 * f64::from(mood.brightness),
+/// How the section is mixed.
+fn console(plan: &Plan, style: &Style, mood: style::Mood, score: &score::Score) -> Console {
+    let kick = |note: &&score::Note| matches!(note.tone, Tone::Hit(Drum::Kick | Drum::LowKick));
+    let mut kicks: Vec<f64> = score.parts.values().flatten().filter(kick).map(|note| note.at).collect();
+    kicks.sort_by(f64::total_cmp);
+    Console {
+        room: room(plan, style, mood),
+        glue: 0.0,
+        pump: 0.0,
+        warmth: 0.0,
+        tempo_bpm: plan.tempo_bpm,
+        kicks,
+        melody: score.parts.keys().any(|(_, duty)| *duty == Duty::Melody),
     }
+}
+
+/// The space that the plan names, or the style's own, larger or drier by mood.
+fn room(plan: &Plan, style: &Style, mood: style::Mood) -> Room {
+    let named = plan.theme.space.as_deref().and_then(Room::named);
+    let room = named.unwrap_or_else(|| {
+        let seconds = style.tail * f64::from(1.0 + 1.2 * mood.space);
+        Room::of_style((style.space + mood.space).clamp(0.05, 0.6), seconds)
+    });
+    Room { damping_hz: room.damping_hz * f64::from(mood.brightness), ..room }
 }
 
 /// A texture goes on from the section before where that one has it too and the join is no crossfade, which needs a sound that is
@@ -179,7 +202,7 @@ fn texture(plan: &Plan, index: usize, instrument: Instrument, span: Span) -> Res
     let fade_in = if span.lead > 0 || (index > 0 && has(index - 1)?) { 0 } else { fade };
     let fade_out = if has(index + 1)? { 0 } else { fade };
     let seed = Random::stream(plan.seed, &format!("texture {first}")).bits();
-    let Voice::Texture { of } = instrument.voice() else {
+    let &Voice::Texture { of } = instrument.voice() else {
         return Err(ScoreError::Layer { instrument: instrument.name().to_owned(), layer: "textures" });
     };
     Ok(Track::Texture { instrument, texture: Texture { of, seed }, fade_in, fade_out })

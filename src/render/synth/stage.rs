@@ -12,7 +12,8 @@ use std::{
 };
 
 use super::{
-    mixdown::{Bus, Desk, Room},
+    console::Console,
+    mixdown::{Bus, Desk},
     track::{Span, Stereo, Track},
 };
 use crate::render::Watch;
@@ -46,7 +47,7 @@ impl Stage<'_> {
         &self,
         tracks: &[Track],
         span: Span,
-        room: Room,
+        console: &Console,
         stems: bool,
     ) -> Option<(Stereo, Vec<Option<Stereo>>)> {
         let buses = if stems { 1 + tracks.len() } else { 1 };
@@ -55,12 +56,13 @@ impl Stage<'_> {
         let progress = Progress::default();
         let desk = self.each(
             tracks,
-            |track| track.render(span, &|| progress.goes_on()),
+            |track| track.render(span, console, &|| progress.goes_on()),
             &progress,
             total,
             Desk::new(span.total, stems),
-            |desk, number, sound| desk.add(tracks[number].instrument(), tracks[number].duty(), sound),
+            |desk, number, sound| desk.add(tracks[number].instrument(), &sound),
         )?;
+        let glue = console.glue(&desk.mix);
         let groups = desk.groups.len();
         let numbered: Vec<(usize, Bus)> = std::iter::once((groups, desk.mix))
             .chain(desk.groups.into_iter().enumerate().filter_map(|(number, bus)| Some((number, bus?))))
@@ -70,7 +72,7 @@ impl Stage<'_> {
         let empty: (Option<Stereo>, Vec<Option<Stereo>>) = (None, vec![None; groups]);
         let (mix, groups) = self.each(
             &buses,
-            |bus| bus.clone().finish(room, &|| progress.goes_on()),
+            |bus| bus.clone().finish(console, &glue, span.start, &|| progress.goes_on()),
             &progress,
             total,
             empty,

@@ -24,6 +24,13 @@ pub(in crate::render::synth) enum Weather {
     Wind,
     Sea,
     Vinyl,
+    Thunder,
+    Stream,
+    Birds,
+    Crickets,
+    Fire,
+    TapeHiss,
+    City,
 }
 
 /// One texture, from frame 0 of the piece on.
@@ -61,7 +68,7 @@ impl Texture {
                 Weather::Wind => wind(seconds, &mut random, &mut whole),
                 Weather::Sea => sea(seconds, &mut random, &mut whole),
                 Weather::Vinyl => vinyl(&mut random, &mut whole),
-                Weather::Rain => rain(seconds, &mut random, &mut whole),
+                _ => rain(seconds, &mut random, &mut whole),
             }
             let offset = block * hop - start;
             for (i, (l, r)) in left.iter().zip(&right).enumerate() {
