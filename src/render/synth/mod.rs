@@ -136,8 +136,8 @@ fn prepare(spec: &SectionSpec<'_>, book: &Book) -> Result<Prepared, ScoreError> 
     let tonic = plan.key.pitch_class();
     let tuning = voices::hertz(36 + (tonic + 5) % 12 + 2);
     let seed = plan.sections.get(index).map_or(plan.seed, |section| section.seed);
-    let mut tracks: Vec<Track> = score
-        .parts
+    let score::Score { parts, fade_seconds, .. } = score;
+    let mut tracks: Vec<Track> = parts
         .into_iter()
         .map(|((instrument, duty), notes)| Track::Notes {
             instrument,
@@ -152,7 +152,11 @@ fn prepare(spec: &SectionSpec<'_>, book: &Book) -> Result<Prepared, ScoreError> 
         tracks.push(texture(plan, index, instrument, span)?);
     }
     // The last sound of the piece is given time to go.
-    let fade = if last { SPEC.rate.frames(2.2).min(frames / 4) } else { ring / 2 };
+    let fade = match (last, fade_seconds) {
+        (true, Some(seconds)) => SPEC.rate.frames(seconds),
+        (true, None) => SPEC.rate.frames(2.2).min(frames / 4),
+        (false, _) => ring / 2,
+    };
     Ok(Prepared { tracks, span, room: room(style, mood), fade })
 }
 
