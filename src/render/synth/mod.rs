@@ -141,8 +141,8 @@ fn prepare(spec: &SectionSpec<'_>, book: &Book) -> Result<Prepared, ScoreError> 
     let tuning = voices::hertz(36 + (tonic + 5) % 12 + 2);
     let seed = plan.sections.get(index).map_or(plan.seed, |section| section.seed);
     let console = console(plan, style, mood, &score);
-    let mut tracks: Vec<Track> = score
-        .parts
+    let score::Score { parts, fade_seconds, .. } = score;
+    let mut tracks: Vec<Track> = parts
         .into_iter()
         .map(|((instrument, duty), notes)| Track::Notes {
             instrument,
@@ -157,7 +157,11 @@ fn prepare(spec: &SectionSpec<'_>, book: &Book) -> Result<Prepared, ScoreError> 
         tracks.push(texture(plan, index, instrument, span)?);
     }
     // The last sound of the piece is given time to go.
-    let fade = if last { SPEC.rate.frames(2.2).min(frames / 4) } else { ring / 2 };
+    let fade = match (last, fade_seconds) {
+        (true, Some(seconds)) => SPEC.rate.frames(seconds),
+        (true, None) => SPEC.rate.frames(2.2).min(frames / 4),
+        (false, _) => ring / 2,
+    };
     Ok(Prepared { tracks, span, console, fade })
 }
 
@@ -168,9 +172,9 @@ fn console(plan: &Plan, style: &Style, mood: style::Mood, score: &score::Score) 
     kicks.sort_by(f64::total_cmp);
     Console {
         room: room(plan, style, mood),
-        glue: 0.0,
-        pump: 0.0,
-        warmth: 0.0,
+        glue: style.glue,
+        pump: style.pump,
+        warmth: style.warmth,
         tempo_bpm: plan.tempo_bpm,
         kicks,
         melody: score.parts.keys().any(|(_, duty)| *duty == Duty::Melody),

@@ -1,6 +1,6 @@
 //! The melody: the theme's motif stated, moved, broken up, turned over and brought to rest, phrase by phrase.
 
-use super::{Band, Note, Score, Tone, scene::Scene};
+use super::{Band, Note, Score, Tone, arrange, human::Human, scene::Scene};
 use crate::{
     audio::Random,
     render::synth::instrument::Instrument,
@@ -37,7 +37,9 @@ pub(super) fn play(scene: &Scene<'_>, band: &Band, score: &mut Score) {
     let together = scene.role == Role::Chorus || scene.energy == Energy::High;
     // At the climax, an instrument that sings alone does it in octaves.
     let doubled = scene.energy == Energy::High && band.lead.len() == 1;
-    for (number, first_bar) in (0..scene.bars).step_by(phrase_bars).enumerate() {
+    for (number, first_bar) in
+        (arrange::first_bar_of_melody(scene, band)..scene.bars).step_by(phrase_bars).enumerate()
+    {
         let shape = shape(scene.role, scene.energy, number);
         let mut random = scene.random(&format!("phrase {number}"));
         let room = phrase_bars.min(scene.bars - first_bar) as f64 * bar_beats;
@@ -46,8 +48,9 @@ pub(super) fn play(scene: &Scene<'_>, band: &Band, score: &mut Score) {
         for (chair, &instrument) in band.lead.iter().enumerate() {
             if together || chair == number % band.lead.len() {
                 let softer = if chair > 0 && together { 0.85 } else { 1.0 };
-                let mut random = scene.random(&format!("{} melody {first_bar}", instrument.name()));
-                sing(scene, instrument, &phrase, softer, doubled, &mut random, score);
+                let purpose = format!("{} melody {first_bar}", instrument.name());
+                let mut human = Human::new(scene, &purpose, scene.style.laid_back.melody);
+                sing(scene, instrument, &phrase, softer, doubled, &mut human, score);
             }
         }
     }
@@ -118,6 +121,7 @@ struct Sung {
     at: f64,
     seconds: f64,
     bar: usize,
+    place: f64,
     velocity: f32,
 }
 
@@ -149,7 +153,7 @@ fn fitted(scene: &Scene<'_>, line: &[MotifNote], first_bar: usize, room: f64, sh
         let at = scene.bar(bar) + scene.grid.seconds(steps);
         let until = scene.bar(until_bar) + scene.grid.seconds(until_steps);
         let stressed = scene.grid.is_stressed(steps);
-        let chord = scene.chord(bar);
+        let chord = scene.chord(bar, steps);
         let strong = steps < 0.01
             || (stressed && note.beats >= 1.0)
             || note.beats >= 1.5
@@ -162,7 +166,7 @@ fn fitted(scene: &Scene<'_>, line: &[MotifNote], first_bar: usize, room: f64, sh
         previous = Some((degree, bent));
         let arch = (std::f64::consts::PI * from / room.max(1.0)).sin() as f32;
         let velocity = 0.62 + 0.1 * arch + if stressed { 0.07 } else { 0.0 };
-        sung.push(Sung { degree: bent, at, seconds: (until - at) * 0.97, bar, velocity });
+        sung.push(Sung { degree: bent, at, seconds: (until - at) * 0.97, bar, place: steps, velocity });
     }
     sung
 }
@@ -174,14 +178,14 @@ fn sing(
     phrase: &[Sung],
     softer: f32,
     doubled: bool,
-    random: &mut Random,
+    human: &mut Human,
     score: &mut Score,
 ) {
     let octave = octave(scene, instrument);
     let doubled = doubled && instrument.play().octaves;
     for sung in phrase {
-        let chord = scene.chord(sung.bar);
-        let mut pitch = chord.pitch(scene.plan.key, sung.degree, octave);
+        let chord = scene.chord(sung.bar, sung.place);
+        let mut pitch = chord.pitch(scene.key, sung.degree, octave);
         let centre = instrument.play().melody;
         while pitch > centre + 16 {
             pitch -= 12;
@@ -189,12 +193,8 @@ fn sing(
         while pitch < centre - 16 {
             pitch += 12;
         }
-        let note = Note {
-            at: scene.played(sung.at, random),
-            seconds: sung.seconds,
-            tone: Tone::Pitch(pitch),
-            velocity: scene.touch(sung.velocity * softer, random),
-        };
+        let velocity = human.touch(sung.velocity * softer, sung.at);
+        let note = Note::new(human.at(sung.at), sung.seconds, Tone::Pitch(pitch), velocity);
         score.sing(instrument, note);
         if doubled {
             score.sing(
@@ -207,14 +207,8 @@ fn sing(
 
 /// The octave, as a MIDI C, in which an instrument plays the motif nearest to its best range.
 pub(super) fn octave(scene: &Scene<'_>, instrument: Instrument) -> i32 {
-    let pitches: Vec<i32> = scene
-        .plan
-        .theme
-        .motif
-        .iter()
-        .filter_map(|note| note.degree)
-        .map(|d| scene.plan.key.pitch(d, 0))
-        .collect();
+    let pitches: Vec<i32> =
+        scene.plan.theme.motif.iter().filter_map(|note| note.degree).map(|d| scene.key.pitch(d, 0)).collect();
     let mean = pitches.iter().sum::<i32>() / pitches.len().max(1) as i32;
     12 * (f64::from(instrument.play().melody - mean) / 12.0).round() as i32
 }
