@@ -22,13 +22,22 @@ const STRUM_MS: f64 = 14.0;
 
 pub(super) fn play(scene: &Scene<'_>, band: &Band, score: &mut Score) {
     let mut strikers = 0;
+    let mut holders = 0;
+    // Whether the left hand's roots are already in what it plays.
+    let mut has_roots = false;
+    let left = left_hand(band);
     for (chair, &instrument) in band.harmony.iter().enumerate() {
         let first = arrange::first_bar_of_chords(scene, band, chair);
-        let player = Player::new(scene, band, instrument);
+        let layer = if instrument.family() == Family::Held { holders } else { 0 };
+        holders += usize::from(instrument.family() == Family::Held);
+        let player = Player::new(scene, band, instrument, layer);
         let particular = technique(scene, instrument)
             .or_else(|| scene.style.part(instrument.name(), GROUPS[instrument.group()]));
         match particular {
-            Some(groove) => player.strike(groove, scene.busy(), first, score),
+            Some(groove) => {
+                let roots = player.strike(groove, scene.busy(), first, score);
+                has_roots |= roots && left.is_some_and(|(who, _)| who == instrument);
+            }
             None if instrument.family() == Family::Held || asked(scene, instrument, "sustained") => {
                 player.hold(first, score);
             }
@@ -36,11 +45,12 @@ pub(super) fn play(scene: &Scene<'_>, band: &Band, score: &mut Score) {
             None => {
                 let energy = if strikers == 0 { scene.busy() } else { Energy::Low };
                 strikers += 1;
-                player.strike(&scene.style.comp, energy, first, score);
+                let roots = player.strike(&scene.style.comp, energy, first, score);
+                has_roots |= roots && left.is_some_and(|(who, _)| who == instrument);
             }
         }
     }
-    if let Some((instrument, lowest)) = left_hand(band) {
+    if let Some((instrument, lowest)) = left.filter(|_| !has_roots) {
         roots(scene, instrument, lowest, score);
     }
 }
@@ -88,7 +98,7 @@ pub(super) fn hands(scene: &Scene<'_>, instrument: Instrument) -> Hands {
 pub(super) fn laid(
     scene: &Scene<'_>,
     band: &Band,
-    instrument: Instrument,
+    (instrument, layer): (Instrument, usize),
     chord: &Chord,
     before: &Laid,
 ) -> Laid {
@@ -96,7 +106,10 @@ pub(super) fn laid(
     let members = voicing::members(chord, instrument, scene.style.rootless, above_bass);
     let lowest = band.bass.first().map_or(LEFT_HAND, |bass| bass.play().range[0].max(28));
     let low = Some(lowest + (scene.key.pitch_class() + chord.bass - lowest).rem_euclid(12));
-    let voices = voicing::lay(chord, scene.key, &members, hands(scene, instrument), low, before);
+    let mut hands = hands(scene, instrument);
+    // Those who hold the same chord lie apart.
+    hands.centre += [0, 7, -5, 3][layer % 4];
+    let voices = voicing::lay(chord, scene.key, &members, hands, low, before);
     Laid { voices, bass: low }
 }
 
@@ -112,10 +125,10 @@ struct Player<'a, 's> {
 }
 
 impl<'a, 's> Player<'a, 's> {
-    fn new(scene: &'s Scene<'a>, band: &Band, instrument: Instrument) -> Self {
+    fn new(scene: &'s Scene<'a>, band: &Band, instrument: Instrument, layer: usize) -> Self {
         let mut before = Laid::default();
         let lay = |change: &super::harmony::Change| {
-            before = laid(scene, band, instrument, &change.chord, &before);
+            before = laid(scene, band, (instrument, layer), &change.chord, &before);
             before.voices.clone()
         };
         let voices = scene.harmony().changes().iter().map(lay).collect();
@@ -166,7 +179,8 @@ impl<'a, 's> Player<'a, 's> {
         }
     }
 
-    fn strike(&self, groove: &Groove<Pattern>, energy: Energy, first: usize, score: &mut Score) {
+    /// Plays a groove; tells whether it has bass notes of its own.
+    fn strike(&self, groove: &Groove<Pattern>, energy: Energy, first: usize, score: &mut Score) -> bool {
         let scene = self.scene;
         let mut human = self.human();
         let mut marks =
@@ -189,6 +203,7 @@ impl<'a, 's> Player<'a, 's> {
                 (bar, place, at) = (next.bar, next.place, until);
             }
         }
+        marks.iter().any(|mark| mark.glyph == b'b')
     }
 
     /// One mark.
@@ -228,6 +243,7 @@ impl<'a, 's> Player<'a, 's> {
             // The hand comes back up between the beats.
             upwards: place % 4.0 > 1.99 && place % 4.0 < 2.01,
             mute: if glyph == b'g' { 1.0 } else { 0.0 },
+            accent: glyph == b'X',
         };
         strum.play(scene, self.instrument, &pitches, (at, seconds, velocity), human, score);
     }
@@ -277,6 +293,7 @@ pub(super) struct Strum {
     /// From the highest string to the lowest.
     pub(super) upwards: bool,
     pub(super) mute: f32,
+    pub(super) accent: bool,
 }
 
 impl Strum {
@@ -298,7 +315,7 @@ impl Strum {
             let at = (first + delay).min((scene.end - 1e-4).max(scene.start));
             let mut note =
                 Note::new(at, (seconds - delay).max(0.03), Tone::Pitch(pitch), human.touch(velocity, at));
-            note.mute = self.mute;
+            (note.mute, note.accent) = (self.mute, self.accent);
             score.add(instrument, note);
         }
     }

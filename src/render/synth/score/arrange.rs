@@ -1,9 +1,9 @@
 //! Who plays when: players enter one after the other, and fall silent before a drop.
 
-use super::{Band, Score, Tone, scene::Scene};
+use super::{Band, Score, Tone, accompany, scene::Scene};
 use crate::{
     render::synth::{
-        instrument::Instrument,
+        instrument::{Family, Instrument},
         style::{Drum, Lift, Opening},
     },
     wire::{Energy, Role},
@@ -51,8 +51,38 @@ fn later(scene: &Scene<'_>) -> usize {
 /// Bars at the very beginning that others have for themselves.
 fn opened(scene: &Scene<'_>, band: &Band) -> usize {
     let kit = band.rhythm.iter().any(|instrument| !instrument.is_percussion());
-    let alone = scene.index == 0 && scene.bars >= 8 && scene.style.opening == Opening::Fill && kit;
+    let alone = scene.index == 0 && scene.bars >= 4 && scene.style.opening == Opening::Fill && kit;
     usize::from(alone && scene.energy > Energy::Low)
+}
+
+/// Whether the piece begins with chords alone, and an upbeat that leads into the melody.
+pub(super) fn has_upbeat(scene: &Scene<'_>) -> bool {
+    scene.index == 0 && scene.bars >= 8 && scene.style.opening == Opening::Pickup
+}
+
+/// Ways of playing that were asked for and change how long notes are.
+pub(super) fn articulate(scene: &Scene<'_>, score: &mut Score) {
+    for (&(instrument, _), notes) in &mut score.parts {
+        if instrument.family() == Family::Kit {
+            continue;
+        }
+        if accompany::asked(scene, instrument, "staccato") {
+            for note in notes.iter_mut() {
+                note.seconds = (note.seconds * 0.45).clamp(0.05, 0.4);
+                (note.legato, note.accent) = (false, note.velocity > 0.6);
+            }
+        } else if accompany::asked(scene, instrument, "legato") {
+            notes.sort_by(|a, b| a.at.total_cmp(&b.at));
+            for number in 0..notes.len() {
+                let next =
+                    notes[number + 1..].iter().map(|next| next.at).find(|at| *at > notes[number].at + 0.08);
+                let gap = next.map_or(f64::MAX, |next| next - notes[number].at - notes[number].seconds);
+                if gap < scene.plan.beat_seconds() {
+                    notes[number].seconds += gap.max(0.0) + 0.03;
+                }
+            }
+        }
+    }
 }
 
 /// Silence on the last beat before a drop: notes that reach into it are cut, those that start in it are left out.

@@ -27,7 +27,7 @@ pub(super) fn play(scene: &Scene<'_>, band: &Band, score: &mut Score) {
         for mark in &marks {
             let step = if mark.glyph == b'w' { walked.next() } else { None };
             for (piece, (bar, place)) in pieces(scene, mark).into_iter().enumerate() {
-                let glyph = if piece == 0 { mark.glyph } else { b'1' };
+                let glyph = if piece == 0 && !starts_chord(scene, mark) { mark.glyph } else { b'1' };
                 let Some(pitch) = step.or_else(|| pitch(scene, instrument, bar, place, glyph)) else {
                     continue;
                 };
@@ -77,6 +77,14 @@ fn lock(scene: &Scene<'_>, band: &Band, marks: &mut Vec<Mark>) {
             marks[number].until = next.min(marks[number].at + scene.grid.bar_seconds());
         }
     }
+}
+
+/// Whether a chord starts with a mark inside a bar: whatever the pattern has there, it is the chord's own bass.
+fn starts_chord(scene: &Scene<'_>, mark: &Mark) -> bool {
+    let changes = scene.harmony().changes();
+    let here =
+        changes.iter().any(|change| change.bar == mark.bar && (change.place - mark.place).abs() < 0.01);
+    here && mark.place > 0.0 && matches!(mark.glyph, b'2'..=b'7' | b't' | b'v')
 }
 
 /// Where a held note is played anew: at its own place and where the chord changes below it.
@@ -168,6 +176,8 @@ fn walk(scene: &Scene<'_>, instrument: Instrument, marks: &[Mark], random: &mut 
         let next = marks.get(number + 1);
         let leads = next.is_none_or(|next| scene.start + next.at > until - 0.02);
         let before = line.last().copied();
+        // To go back to where it just came from is no walking.
+        let again = |pitch: i32| f64::from(u8::from(line.len() >= 2 && line[line.len() - 2] == pitch)) * 1.5;
         let starts = number == 0 || {
             let change = scene
                 .harmony()
@@ -209,7 +219,7 @@ fn walk(scene: &Scene<'_>, instrument: Instrument, marks: &[Mark], random: &mut 
             let ranked = wanted.enumerate().map(|(rank, pitch)| {
                 let leap = f64::from((pitch - from).abs());
                 let foreign = if scene.key.contains(pitch) { 0.0 } else { 0.4 };
-                (pitch, leap * 0.3 + foreign + rank as f64 * 0.15 + random.between(0.0, 0.8))
+                (pitch, leap * 0.3 + foreign + rank as f64 * 0.15 + again(pitch) + random.between(0.0, 0.8))
             });
             ranked.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(root, |(pitch, _)| pitch)
         } else {

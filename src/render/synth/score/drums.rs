@@ -26,7 +26,9 @@ pub(super) fn play(scene: &Scene<'_>, band: &Band, score: &mut Score) {
             for mark in paced(scene, drum, pattern, own) {
                 let filled = !drum.keeps_time()
                     && fills.iter().any(|fill| fill.bar == mark.bar && mark.place > fill.from - 0.01);
-                if mark.bar >= first && !filled {
+                // Ghost notes come and go.
+                let gone = mark.glyph == b'g' && !drum.keeps_time() && human.random().chance(0.2);
+                if mark.bar >= first && !filled && !gone {
                     strike(scene, instrument, drum, &mark, &mut human, score);
                 }
             }
@@ -48,7 +50,8 @@ fn lanes<'a>(scene: &Scene<'a>, instrument: Instrument) -> Option<(&'a Lanes, bo
         &scene.style.drums
     };
     let (choice, own) = groove.of(scene.energy, scene.plan.time_signature);
-    Some((scene.chosen(if instrument.is_percussion() { instrument.name() } else { "drums" }, choice)?, own))
+    let what = if instrument.is_percussion() { instrument.name() } else { "drums" };
+    Some((&choice[scene.chosen(what, choice)?], own))
 }
 
 /// Where the kick falls in this section, for a bass that goes with it.

@@ -85,12 +85,13 @@ impl Layout {
                 Self { bars, finale: Some(start + bars as f64 * bar), slowing: None, ending }
             }
             Ending::Ritardando => {
-                let bars = bars_before(seconds, bar, room(bar) + SLOWER_BY[0] * bar);
+                let rings = bar.max(2.0);
+                let bars = bars_before(seconds, bar, rings + SLOWER_BY[0] * bar);
                 let slow = bars.min(SLOW_BARS);
                 let left = seconds - bars as f64 * bar;
                 let end = start + bars as f64 * bar;
                 // What is left is shared between slowing down and the last chord.
-                let extra = (left - 1.2 * room(bar)).clamp(SLOWER_BY[0] * bar, SLOWER_BY[1] * bar);
+                let extra = (left - 1.2 * rings).clamp(SLOWER_BY[0] * bar, SLOWER_BY[1] * bar);
                 let slowing = (slow > 0).then(|| Slowing {
                     from: end - slow as f64 * bar,
                     length: slow as f64 * bar,
@@ -144,8 +145,8 @@ pub(super) fn play(scene: &Scene<'_>, band: &Band, score: &mut Score) {
     let home = scene.chord(scene.bars, 0.0);
     for &instrument in &band.harmony {
         let before = Laid { voices: last_pitches(score, instrument, Duty::Ground, scene), bass: None };
-        let laid = accompany::laid(scene, band, instrument, &home, &before);
-        let strum = Strum { spread_ms: instrument.play().strum_ms, upwards: false, mute: 0.0 };
+        let laid = accompany::laid(scene, band, (instrument, 0), &home, &before);
+        let strum = Strum { spread_ms: instrument.play().strum_ms, upwards: false, mute: 0.0, accent: false };
         let mut human = Human::new(scene, "final chord", 0.0);
         strum.play(scene, instrument, &laid.voices, (at + roll, held - roll, 0.6), &mut human, score);
     }

@@ -48,8 +48,8 @@ impl Harmony {
         let home = new(style.home(mode));
         let next = if ends { home } else { opening(plan, book, style, index).unwrap_or(home) };
         let mut score: Vec<(Numeral, Option<Numeral>)> = Vec::with_capacity(bars);
-        if let Some(progression) = progression(plan, book, style, index, bars) {
-            let per_chord = bars_per_chord(style, bars);
+        if let Some(progression) = progression(plan, book, style, index) {
+            let per_chord = bars_per_chord(plan, style, index);
             score.extend((0..bars).map(|bar| progression.bar(bar / per_chord)));
         }
         score.resize(bars, (Numeral::tonic(mode.is_minor()), None));
@@ -116,27 +116,26 @@ impl Harmony {
 
 /// The first chord of the section after `index`, relative to the tonic of `index`.
 fn opening(plan: &Plan, book: &Book, style: &Style, index: usize) -> Option<Chord> {
-    let section = plan.sections.get(index + 1)?;
+    plan.sections.get(index + 1)?;
     let next = key(plan, index + 1);
-    let bars = (section.bars.floor() as usize).max(1);
-    let (first, _) = progression(plan, book, style, index + 1, bars)?.bar(0);
+    let (first, _) = progression(plan, book, style, index + 1)?.bar(0);
     let apart = (next.pitch_class() - key(plan, index).pitch_class()).rem_euclid(12);
     Some(Chord::new(first, next.mode(), style.colour).moved(apart))
 }
 
-fn bars_per_chord(style: &Style, bars: usize) -> usize {
-    if bars >= 4 * style.chord_bars { style.chord_bars } else { 1 }
+/// Bars of a section as planned, with the one that the last chord of the piece is part of.
+fn planned_bars(plan: &Plan, index: usize) -> usize {
+    plan.sections.get(index).map_or(0, |section| section.bars.round() as usize).max(1)
+}
+
+fn bars_per_chord(plan: &Plan, style: &Style, index: usize) -> usize {
+    if planned_bars(plan, index) >= 4 * style.chord_bars { style.chord_bars } else { 1 }
 }
 
 /// The progression of a section: one for the piece, others where the form has contrasts; of several the first in the order of
 /// the seed that comes out even.
-fn progression<'a>(
-    plan: &Plan,
-    book: &'a Book,
-    style: &'a Style,
-    index: usize,
-    bars: usize,
-) -> Option<&'a Progression> {
+fn progression<'a>(plan: &Plan, book: &'a Book, style: &'a Style, index: usize) -> Option<&'a Progression> {
+    let bars = planned_bars(plan, index);
     let mode = key(plan, index).mode();
     let usual = book.progressions(style, mode);
     let role = plan.sections.get(index).map(|section| section.role);
@@ -157,7 +156,7 @@ fn progression<'a>(
         Some(Role::Bridge | Role::Development) => contrast,
         _ => main,
     };
-    let per_chord = bars_per_chord(style, bars);
+    let per_chord = bars_per_chord(plan, style, index);
     let order = || (0..list.len()).map(|number| &list[(first + number) % list.len()]);
     let length = |progression: &Progression| progression.bars() * per_chord;
     order()

@@ -6,15 +6,20 @@ mod accompany;
 mod arrange;
 mod bass;
 mod chord;
+mod counter;
 mod drums;
 mod ending;
 mod grid;
 mod harmony;
 mod human;
 mod melody;
+mod ornament;
+mod phrase;
 mod pickup;
 mod scene;
 mod voicing;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
@@ -26,6 +31,9 @@ use super::{
 };
 use crate::{plan::Plan, render::BeatMark};
 use scene::Scene;
+
+/// Notes of one player that start within this time start together.
+const TOGETHER_SECONDS: f64 = 0.012;
 
 /// What is played in one section.
 #[derive(Debug, Default)]
@@ -141,6 +149,8 @@ pub(super) fn compose(
     bass::play(&scene, &band, &mut score);
     accompany::play(&scene, &band, &mut score);
     melody::play(&scene, &band, &mut score);
+    counter::play(&scene, &band, &mut score);
+    arrange::articulate(&scene, &mut score);
     arrange::hush(&scene, &mut score);
     if let Some(slowing) = scene.layout.slowing {
         for note in score.parts.values_mut().flatten() {
@@ -158,8 +168,29 @@ pub(super) fn compose(
     for notes in score.parts.values_mut() {
         notes.retain(|note| note.at < scene.end);
         notes.sort_by(|a, b| a.at.total_cmp(&b.at));
+        struck_once(notes);
     }
     Ok(score)
+}
+
+/// A key can be struck but once at a time, and a note ends where the same one starts again.
+fn struck_once(notes: &mut Vec<Note>) {
+    let mut kept: Vec<Note> = Vec::with_capacity(notes.len());
+    for note in notes.drain(..) {
+        let together = kept.iter().rev().take_while(|before| note.at - before.at < TOGETHER_SECONDS);
+        if !together.into_iter().any(|before| before.tone == note.tone) {
+            kept.push(note);
+        }
+    }
+    let mut next: BTreeMap<i32, f64> = BTreeMap::new();
+    for note in kept.iter_mut().rev() {
+        if let Tone::Pitch(pitch) = note.tone
+            && let Some(again) = next.insert(pitch, note.at)
+        {
+            note.seconds = note.seconds.min(again - note.at);
+        }
+    }
+    *notes = kept;
 }
 
 /// The textures of a section, in order and each once.

@@ -50,7 +50,7 @@ fn chord(
         score.add(instrument, Note::new(at, until - at, Tone::Pitch(pitch), velocity));
     };
     for &instrument in &band.harmony {
-        for pitch in accompany::laid(before, band, instrument, &chord, &Laid::default()).voices {
+        for pitch in accompany::laid(before, band, (instrument, 0), &chord, &Laid::default()).voices {
             add(instrument, pitch, if instrument.family() == Family::Held { 0.5 } else { 0.42 });
         }
     }
@@ -65,16 +65,23 @@ fn chord(
     }
 }
 
-/// Two steps of the scale up to the first note of the melody, in the last beat.
+/// Before the bar line of a section that fades in, where there is time.
 fn lead_in(scene: &Scene<'_>, band: &Band, lead_seconds: f64, score: &mut Score) {
+    if let Some(&instrument) = band.lead.first()
+        && lead_seconds >= scene.plan.beat_seconds() * 1.5
+    {
+        upbeat(scene, instrument, scene.start, score);
+    }
+}
+
+/// Two steps of the scale up to the first note of the melody, in the beat before a bar line.
+pub(super) fn upbeat(scene: &Scene<'_>, instrument: Instrument, line: f64, score: &mut Score) {
     let beat = scene.plan.beat_seconds();
-    let (Some(&instrument), true) = (band.lead.first(), lead_seconds >= beat * 1.5) else { return };
     let octave = melody::octave(scene, instrument);
     let Some(first) = scene.plan.theme.motif.first().and_then(|note| note.degree) else { return };
     for (step, degree) in [(0, first - 2), (1, first - 1)] {
-        let at = scene.start - beat * (1.0 - 0.5 * f64::from(step));
+        let at = line - beat * (1.0 - 0.5 * f64::from(step));
         let tone = Tone::Pitch(scene.key.pitch(degree, octave));
-        let note = Note::new(at, beat * 0.48, tone, 0.5 + 0.06 * step as f32);
-        score.sing(instrument, note);
+        score.sing(instrument, Note::new(at, beat * 0.48, tone, 0.5 + 0.06 * step as f32));
     }
 }

@@ -102,7 +102,8 @@ impl<'a> Scene<'a> {
         Random::stream(self.seed, purpose)
     }
 
-    /// What a groove has for this section: of several the one that the piece has chosen. The marks lie in the section's bars.
+    /// What a groove has for this section: of several the one that the piece has chosen, and another one in the last bar of a
+    /// phrase. The marks lie in the section's bars.
     pub(super) fn marks(
         &self,
         what: &str,
@@ -111,13 +112,23 @@ impl<'a> Scene<'a> {
         stretch: Stretch,
     ) -> Vec<Mark> {
         let (choice, own) = groove.of(energy, self.plan.time_signature);
-        let Some(pattern) = self.chosen(what, choice) else { return Vec::new() };
-        self.grid.marks(pattern, own, self.bars, stretch)
+        let Some(chosen) = self.chosen(what, choice) else { return Vec::new() };
+        let usual = self.grid.marks(&choice[chosen], own, self.bars, stretch);
+        if choice.len() == 1 {
+            return usual;
+        }
+        let varies = |mark: &Mark| mark.bar % 4 == 3;
+        let other = self.grid.marks(&choice[(chosen + 1) % choice.len()], own, self.bars, stretch);
+        let mut marks: Vec<Mark> = usual.into_iter().filter(|mark| !varies(mark)).collect();
+        marks.extend(other.into_iter().filter(varies));
+        marks.sort_by(|a, b| a.at.total_cmp(&b.at));
+        marks
     }
 
-    /// What the seed of the piece chooses.
-    pub(super) fn chosen<'t, T>(&self, what: &str, choice: &'t [T]) -> Option<&'t T> {
-        Random::stream(self.plan.seed, &format!("{what} {}", self.energy.name())).pick(choice)
+    /// Which of several the seed of the piece chooses; `None` where there is nothing to choose from.
+    pub(super) fn chosen<T>(&self, what: &str, choice: &[T]) -> Option<usize> {
+        let mut random = Random::stream(self.plan.seed, &format!("{what} {}", self.energy.name()));
+        (!choice.is_empty()).then(|| random.below(choice.len()))
     }
 
     /// How much the chords are to do: those who like many notes play as if more happened.
