@@ -137,8 +137,7 @@ fn shape(track: &mut Stereo, strip: Strip, presence: f32, gain: f32) {
     let lift = (presence - 1.0) / PRESENCE_Q;
     let mut low_side = 0.0_f32;
     for (left, right) in track.left.iter_mut().zip(track.right.iter_mut()) {
-        let (mut l, mut r) =
-            (to_left * rumble[0].next(*left + BARELY).high, to_right * rumble[1].next(*right + BARELY).high);
+        let (mut l, mut r) = (to_left * rumble[0].next(*left).high, to_right * rumble[1].next(*right).high);
         if lift != 0.0 {
             l += lift * bells[0].next(l).band;
             r += lift * bells[1].next(r).band;

@@ -85,7 +85,7 @@ impl Blown {
             scoop_cents: self.scoop_cents * random.between(0.5, 1.2) as f32,
             scoop_seconds: self.scoop_seconds,
             breath: self.breath,
-            bright: 0.1 + 0.9 * cue.velocity,
+            bright: 0.06 + 0.94 * cue.velocity.powf(1.5),
             bite: self.bite * cue.velocity,
             strokes: 0.0,
             place: 0.0,

@@ -55,7 +55,7 @@ impl Bowed {
             scoop_cents: self.scoop_cents,
             scoop_seconds: 0.03,
             breath: self.bow,
-            bright: 0.15 + 0.8 * cue.velocity,
+            bright: 0.1 + 0.9 * cue.velocity.powf(1.5),
             bite: 0.25 * cue.velocity,
             strokes: self.strokes,
             place: 0.0,

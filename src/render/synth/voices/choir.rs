@@ -57,7 +57,7 @@ impl Choir {
             scoop_cents: 25.0,
             scoop_seconds: 0.05,
             breath: self.breath,
-            bright: 0.2 + 0.8 * cue.velocity,
+            bright: 0.1 + 0.9 * cue.velocity.powf(1.5),
             bite: 0.0,
             strokes: 0.0,
             place: 0.0,

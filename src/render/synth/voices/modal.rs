@@ -41,7 +41,7 @@ impl Default for Modal {
             modes: vec![[1.0, 1.0, 1.0]],
             at_hz: 440.0,
             shorter: 0.5,
-            hard: 0.6,
+            hard: 0.85,
             shimmer: 0.0,
             noise: 0.0,
             noise_hz: 1000.0,
@@ -81,6 +81,6 @@ impl Modal {
         let hold = cue.seconds.max(self.least);
         ring(&partials, Gesture { attack: self.attack, hold, release: self.release }, canvas);
         let hz = self.noise_hz + self.noise_follow * cue.hz;
-        knock(0.25 * self.noise * self.level * cue.velocity, hz, 1.0, self.noise_seconds, random, canvas);
+        knock(0.3 * self.noise * self.level * cue.velocity.powf(1.8), hz, 1.0, self.noise_seconds, random, canvas);
     }
 }

@@ -40,7 +40,7 @@ impl Default for Piano {
         Self {
             cutoff: 700.0,
             hard_cutoff: 4600.0,
-            seconds: 15.0,
+            seconds: 26.0,
             dull: 0.22,
             detune: 0.0,
             thud: 0.045,
@@ -58,7 +58,7 @@ impl Piano {
     pub(super) fn play(&self, cue: &Cue, random: &mut Random, canvas: &mut Canvas<'_>) {
         let key = cue.pitch() - 21.0;
         let b = 1.6e-4 * (0.045 * (key - 27.0).max(0.0)).exp();
-        let ring_seconds = self.seconds * (-0.03 * key).exp() * (1.0 - 0.85 * cue.mute);
+        let ring_seconds = self.seconds * (-0.028 * key).exp() * (1.0 - 0.85 * cue.mute);
         // A harder hammer is a brighter one.
         let cutoff =
             (self.cutoff + self.hard_cutoff * cue.velocity * cue.velocity + 1.3 * cue.hz) * cue.brightness;
@@ -66,6 +66,8 @@ impl Piano {
         // Where the hammer falls differs a little from blow to blow, as do the strings' moods.
         let strike_at = random.between(0.119, 0.131) as f32;
         let detuned = cue.hz * self.detune / 1200.0 * std::f32::consts::LN_2 * random.between(0.6, 1.0) as f32;
+        // Long strings are closer together.
+        let slow = (cue.hz / 262.0).sqrt().min(1.0);
         let mut partials = Vec::with_capacity(48);
         for number in 1..=26_u32 {
             let n = number as f32;
@@ -81,11 +83,11 @@ impl Piano {
                 continue;
             }
             let seconds = ring_seconds / (1.0 + self.dull * (n - 1.0)) / (1.0 + hz / 9000.0);
-            let beating = 0.12 + 0.25 * random.unit() as f32 + n * detuned;
+            let beating = slow * (0.12 + 0.25 * random.unit() as f32) + n * detuned;
             partials.push(Partial {
                 hz: hz - beating,
                 amplitude: 0.68 * amplitude,
-                seconds: 0.45 * seconds,
+                seconds: 0.5 * seconds,
                 place: place - 0.25 * self.width,
             });
             if number <= 12 {

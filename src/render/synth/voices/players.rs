@@ -143,7 +143,7 @@ impl Performance<'_> {
                 player.add(self.waves, [level * (1.0 - loud), level * loud], now, left, right);
             }
             if self.breath.level > 0.0 {
-                let level = self.level * attacked(now, 0.5 * attack, slurred) * body * gone;
+                let level = self.level * attacked(now, 0.8 * attack, slurred) * body * gone;
                 breath.add(level * cue.velocity.sqrt(), now, left, right);
             }
         }

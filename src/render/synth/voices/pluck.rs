@@ -63,7 +63,7 @@ impl Default for Pluck {
             shorter: 0.42,
             dull: 0.3,
             cutoff: 4200.0,
-            soft: 0.25,
+            soft: 0.12,
             stiffness: 5e-5,
             partials: 28,
             body: Vec::new(),
@@ -104,7 +104,7 @@ impl Pluck {
         // A slur is not plucked again.
         let attack = if cue.from_hz.is_some() { self.attack + 0.008 } else { self.attack };
         sing(&partials, Gesture { attack, hold: cue.seconds, release }, &bend, canvas);
-        let noise = self.level * cue.velocity * if cue.from_hz.is_some() { 0.2 } else { 1.0 };
+        let noise = self.level * cue.velocity.powf(1.6) * if cue.from_hz.is_some() { 0.2 } else { 1.0 };
         let hz = if self.noise_hz > 0.0 { self.noise_hz } else { (cue.hz * 5.0).min(2500.0) };
         knock(self.noise * noise, hz, 1.0, 0.018, random, canvas);
         if self.slap > 0.0 {
@@ -117,8 +117,10 @@ impl Pluck {
     fn partials(&self, cue: &Cue, random: &mut Random) -> Vec<Partial> {
         let at = self.at * random.between(0.92, 1.08) as f32;
         let open = (1.0 - 0.65 * cue.mute) * cue.brightness;
+        // A harder pluck is a brighter one.
+        let force = cue.velocity.powf(1.4);
         let cutoff =
-            (250.0 + self.cutoff * (self.soft + (1.0 - self.soft) * cue.velocity) + 0.8 * cue.hz) * open;
+            (200.0 + self.cutoff * (self.soft + (1.0 - self.soft) * force) + 0.6 * cue.hz) * open;
         let ringing = 1.0 - 0.9 * cue.mute;
         let seconds = self.seconds * ringing * (82.0 / cue.hz).powf(self.shorter).min(1.3);
         let low = cue.hz < 130.0;
