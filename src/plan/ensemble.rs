@@ -345,7 +345,9 @@ pub(super) fn together<'a>(sections: impl Iterator<Item = &'a Orchestration>) ->
     let mut all = Orchestration::default();
     for section in sections {
         for (layer, (_, names)) in layers(&mut all).into_iter().zip(section.layers()) {
-            names.iter().for_each(|name| add(layer, name));
+            for name in names {
+                add(layer, name);
+            }
         }
     }
     all
@@ -355,7 +357,9 @@ pub(super) fn together<'a>(sections: impl Iterator<Item = &'a Orchestration>) ->
 pub(super) fn instruments(players: &Orchestration) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for layer in [&players.rhythm, &players.bass, &players.harmony, &players.lead] {
-        layer.iter().for_each(|name| add(&mut names, name));
+        for name in layer {
+            add(&mut names, name);
+        }
     }
     names
 }
@@ -388,9 +392,8 @@ pub(super) fn kinship(brief: &Brief, style: &Style) -> f64 {
 
 /// Whether nothing but textures is named.
 pub(super) fn only_textures(brief: &Brief) -> bool {
-    let texture = |name: &&str| {
+    let texture = |name: &&'static str| {
         vocabulary().instrument(name).is_some_and(|instrument| instrument.layer == Layer::Textures)
     };
-    !brief.wanted.is_empty()
-        && brief.wanted.iter().all(|said| said.value.candidates.iter().all(|n| texture(&n)))
+    !brief.wanted.is_empty() && brief.wanted.iter().all(|said| said.value.candidates.iter().all(texture))
 }

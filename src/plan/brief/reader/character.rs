@@ -1,6 +1,6 @@
 //! What a piece shall be like, and what it shall not.
 
-use super::{Last, Reader};
+use super::{Last, Reader, Sense};
 use crate::{
     music::Metre,
     plan::{
@@ -50,20 +50,18 @@ impl Reader<'_> {
             Tempo::AtLeast(bpm) => Some(Tempo::AtMost(bpm)),
             _ => None,
         };
-        match turned {
-            Some(turned) => self.take_or_opposite((tempo, turned), (at, count), |brief| &mut brief.tempo),
-            None => {
-                let said = self.said(tempo, at, count);
-                self.take_one(said, |brief| &mut brief.tempo)
-            }
+        if let Some(turned) = turned {
+            return self.take_or_opposite((tempo, turned), (at, count), |brief| &mut brief.tempo);
         }
+        let said = self.said(tempo, at, count);
+        self.take_one(said, |brief| &mut brief.tempo)
     }
 
     /// A negation has had its effect. What something is not ends there, unless "or" follows.
     pub(super) fn used(&mut self, next: usize) {
         self.negation.used = true;
-        if self.negation.denial && !matches!(self.lower(next), "or" | "nor") {
-            self.negation.on = false;
+        if self.negation.on == Some(Sense::Denied) && !matches!(self.lower(next), "or" | "nor") {
+            self.negation.on = None;
         }
     }
 
@@ -166,15 +164,12 @@ impl Reader<'_> {
             self.brief.hints.push(wish);
             return;
         }
-        match negated {
-            Some(hint) => {
-                let wish = self.denied(Wish { hint, place: None }, at, count);
-                self.brief.hints.push(wish);
-            }
-            None => {
-                let words = self.denied((), at, count).words;
-                self.brief.avoided_words.push(words);
-            }
+        if let Some(hint) = negated {
+            let wish = self.denied(Wish { hint, place: None }, at, count);
+            self.brief.hints.push(wish);
+        } else {
+            let words = self.denied((), at, count).words;
+            self.brief.avoided_words.push(words);
         }
         self.used(at + count);
     }

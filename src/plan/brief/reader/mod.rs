@@ -40,10 +40,8 @@ enum Item {
 struct Negation {
     /// The whole text says what shall not be.
     always: bool,
-    /// A negation holds.
-    on: bool,
-    /// It is said of what something is ("not sad"), so it ends with that.
-    denial: bool,
+    /// Which negation holds.
+    on: Option<Sense>,
     /// It has left something out.
     used: bool,
     /// An article follows it: "no drums and a piano" is a piano, "without a drum and a bass" is no bass.
@@ -52,9 +50,18 @@ struct Negation {
     word: String,
 }
 
+/// How a negation is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sense {
+    /// Of what there is: "no drums".
+    LeftOut,
+    /// Of what something is ("not sad"), so it ends with that.
+    Denied,
+}
+
 impl Negation {
     fn holds(&self) -> bool {
-        self.always || self.on
+        self.always || self.on.is_some()
     }
 }
 
@@ -201,7 +208,7 @@ impl Reader<'_> {
             _ => Last::Nothing,
         };
         if !(comma && self.negation.used && self.list_goes_on(next)) {
-            self.negation.on = false;
+            self.negation.on = None;
         }
     }
 
@@ -236,19 +243,20 @@ impl Reader<'_> {
     /// Takes in what was read; how many tokens beyond it are used up as well.
     fn take(&mut self, item: Item, at: usize, count: usize) -> usize {
         let before = self.last;
-        let keeps_waiting = match item {
-            Item::Phrase(
-                Meaning::Filler
-                | Meaning::Mood(_)
-                | Meaning::Technique(_)
-                | Meaning::Alone
-                | Meaning::Density(_),
-            ) => true,
-            Item::Phrase(Meaning::Style(_) | Meaning::StyleHint(_) | Meaning::Tempo(_)) | Item::Moment(_) => {
-                true
-            }
-            _ => false,
-        };
+        let keeps_waiting = matches!(
+            item,
+            Item::Moment(_)
+                | Item::Phrase(
+                    Meaning::Filler
+                        | Meaning::Alone
+                        | Meaning::Mood(_)
+                        | Meaning::Technique(_)
+                        | Meaning::Density(_)
+                        | Meaning::Style(_)
+                        | Meaning::StyleHint(_)
+                        | Meaning::Tempo(_)
+                )
+        );
         self.last = Last::Nothing;
         let extra = match item {
             Item::Phrase(meaning) => self.take_phrase(meaning, before, at, count),
@@ -297,16 +305,16 @@ impl Reader<'_> {
         let negated = self.negation.holds();
         // "No dark pads" is about pads.
         let adjective = negated
-            && !self.negation.denial
+            && self.negation.on != Some(Sense::Denied)
             && !self.tokens[at + count - 1].ends_clause
             && self.player_at(at + count).is_some();
         match meaning {
-            Meaning::Negation | Meaning::Denial => self.negate(matches!(meaning, Meaning::Denial), at, count),
+            Meaning::Negation => self.negate(Sense::LeftOut, at, count),
+            Meaning::Denial => self.negate(Sense::Denied, at, count),
             Meaning::Exception => {
-                let turns = self.negation.on;
-                self.negation.on = !turns && !self.negation.always;
+                let begins = self.negation.on.is_none() && !self.negation.always;
+                self.negation.on = begins.then_some(Sense::LeftOut);
                 self.negation.used = false;
-                self.negation.denial = false;
                 self.negation.word = self.written(at, count);
                 0
             }
@@ -357,11 +365,10 @@ impl Reader<'_> {
         }
     }
 
-    fn negate(&mut self, denial: bool, at: usize, count: usize) -> usize {
+    fn negate(&mut self, sense: Sense, at: usize, count: usize) -> usize {
         self.negation = Negation {
             always: self.negation.always,
-            on: true,
-            denial,
+            on: Some(sense),
             used: false,
             article: matches!(self.lower(at + count), "a" | "an" | "any"),
             word: self.phrase(at, count),
@@ -390,7 +397,7 @@ impl Reader<'_> {
         let article = matches!(self.lower(at + count), "a" | "an" | "the" | "some" | "lots");
         let and_a = phrase == "and" && article && !self.negation.article;
         if self.negation.used && (and_a || is(&self.words.ends)) {
-            self.negation.on = false;
+            self.negation.on = None;
         }
         if matches!(meaning, Meaning::Alone) && !self.negation.holds() {
             self.alone = Some(phrase.clone());
