@@ -17,7 +17,12 @@ pub(super) struct Scene {
 ///
 /// The fullest sections have everybody. The others leave out doublings, change the colour of chords and tune by their role, and
 /// thin out at low energy. Whoever is named plays at least once.
-pub(super) fn arrange(players: &Players, scenes: &[Scene], ending: Ending, rhythmic: bool) -> Vec<Orchestration> {
+pub(super) fn arrange(
+    players: &Players,
+    scenes: &[Scene],
+    ending: Ending,
+    rhythmic: bool,
+) -> Vec<Orchestration> {
     let everybody = &players.everybody;
     let mut sections: Vec<Orchestration> = match scenes {
         [only] if only.energy != Energy::High => vec![core(players)],
@@ -57,7 +62,12 @@ fn join(section: &mut Orchestration, everybody: &Orchestration, name: &str) {
 fn core(players: &Players) -> Orchestration {
     let named = |name: &String| players.named.iter().any(|said| said.value == *name);
     let some = |names: &[String], most: usize| -> Vec<String> {
-        names.iter().enumerate().filter(|(at, name)| *at < most || named(name)).map(|(_, name)| name.clone()).collect()
+        names
+            .iter()
+            .enumerate()
+            .filter(|(at, name)| *at < most || named(name))
+            .map(|(_, name)| name.clone())
+            .collect()
     };
     let all = &players.everybody;
     Orchestration {

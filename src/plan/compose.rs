@@ -216,6 +216,9 @@ impl Draft<'_> {
         for left_out in &brief.left_out {
             said("without", left_out.words.clone(), "left out");
         }
+        if let Some(words) = &brief.tuneless {
+            said("without", words.clone(), "left out");
+        }
         for words in &brief.avoided_words {
             said("without", words.clone(), "not done");
         }

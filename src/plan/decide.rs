@@ -21,7 +21,7 @@ pub(super) struct Decisions {
     pub(super) style: &'static Style,
     /// A second kind of music that is named.
     pub(super) second: Option<&'static Style>,
-    /// The age, and whether the style was chosen for it.
+    /// The age, and whether the style is its own.
     pub(super) era: Option<(&'static Era, bool)>,
     pub(super) metre: Metre,
     pub(super) key: Key,
@@ -84,10 +84,7 @@ impl Decisions {
             let value = format!("not {}", avoided.value.name);
             inferred.push(entry("style", value, Source::Prompt, Some(avoided.words.clone())));
         }
-        let era = brief.era.as_ref().map(|said| {
-            let chosen = style.because.as_deref() == Some(said.words.as_str());
-            (said.value, chosen && said.value.style == style.value.name)
-        });
+        let era = brief.era.as_ref().map(|said| (said.value, said.value.style == style.value.name));
         Ok(Self {
             style: style.value,
             second,
@@ -129,7 +126,7 @@ fn style(brief: &Brief) -> Decided<&'static Style> {
             return Decided::new(ambient, Source::Style, "suits the textures named".to_owned());
         }
     }
-    // A mood says more than a common instrument, and less than a rare one.
+    // A mood says more than an instrument, and less than two rare ones.
     let suits = |style: &Style| {
         let mood = mood.filter(|said| said.value.style == style.name).map_or(0.0, |_| 0.3);
         ensemble::kinship(brief, style) + mood
@@ -175,9 +172,8 @@ fn key(request: &Request, brief: &Brief, style: &Style) -> Decided<Key> {
     }
     let mut random = Random::stream(request.seed, "plan/key");
     let tonic = random.below(12) as i32;
-    let mut drawn = |modes: &[Mode]| {
-        Key::from_pitch_class(tonic, random.pick(modes).copied().unwrap_or(Mode::Major))
-    };
+    let mut drawn =
+        |modes: &[Mode]| Key::from_pitch_class(tonic, random.pick(modes).copied().unwrap_or(Mode::Major));
     if let Some(said) = &brief.mode {
         return Decided::said(Key::from_pitch_class(tonic, said.value), &said.words);
     }
@@ -207,7 +203,9 @@ fn seconds(request: &Request, brief: &Brief, metre: Metre, tempo: &Guess) -> Res
         return Ok(Decided::said(seconds, words));
     }
     let (low, high) = (DURATION_SECONDS.start(), DURATION_SECONDS.end());
-    Err(refused(format!("asks for {words:?}, which is {seconds:.1} seconds; Timbre makes {low} to {high} seconds")))
+    Err(refused(format!(
+        "asks for {words:?}, which is {seconds:.1} seconds; Timbre makes {low} to {high} seconds"
+    )))
 }
 
 /// A tempo that may yet move to make the piece whole bars.
@@ -237,7 +235,12 @@ impl Guess {
             (range, within) = match *value {
                 Tempo::Exact(bpm) => {
                     let source = Source::Prompt;
-                    return Ok(Self { bpm: checked(bpm)?, within: None, source, because: Some(words.clone()) });
+                    return Ok(Self {
+                        bpm: checked(bpm)?,
+                        within: None,
+                        source,
+                        because: Some(words.clone()),
+                    });
                 }
                 Tempo::About(bpm) => {
                     let bpm = checked(bpm)?;

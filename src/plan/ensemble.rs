@@ -9,6 +9,9 @@ use crate::{
     wire::{self, Orchestration},
 };
 
+/// The most that one instrument says about the style: less than a mood, but two say more.
+const RARE: f64 = 0.19;
+
 /// Who plays in a piece, and how.
 #[derive(Debug, Default)]
 pub(super) struct Players {
@@ -29,7 +32,7 @@ pub(super) struct Sources {
     pub(super) style: &'static Style,
     /// A second kind that the prompt names: it lends the tune and the core of the chords.
     pub(super) second: Option<&'static Style>,
-    /// The age, and whether the style was chosen for it.
+    /// The age, and whether the style is its own.
     pub(super) era: Option<(&'static Era, bool)>,
     /// Whether the prompt names a kind of music in some way.
     pub(super) style_named: bool,
@@ -46,8 +49,7 @@ pub(super) fn players(brief: &Brief, sources: &Sources) -> Players {
     let excluded = brief.excluded();
     let mut players = Players::default();
     let all_usual = usual(sources, &excluded, &mut players);
-    let mut names: Vec<Option<&'static str>> =
-        brief
+    let mut names: Vec<Option<&'static str>> = brief
         .wanted
         .iter()
         .map(|said| meant(&said.value, sources.style_named.then_some(&all_usual), &excluded))
@@ -77,6 +79,9 @@ pub(super) fn players(brief: &Brief, sources: &Sources) -> Players {
     players.everybody = filled(named, &usual, brief.alone.is_some(), sources.style_named);
     if brief.alone.is_none() {
         fill_up(&mut players.everybody, &excluded);
+    }
+    if brief.tuneless.is_some() && !players.everybody.harmony.is_empty() {
+        players.everybody.lead.clear();
     }
     let everybody: Vec<String> = players.everybody.names().map(str::to_owned).collect();
     players.lent.retain(|said| everybody.contains(&said.value));
@@ -150,7 +155,8 @@ fn join_core(harmony: &mut Vec<String>, usual: &[String]) {
 
 /// Whether two instruments are of one family, as two guitars.
 fn alike(a: &str, b: &str) -> bool {
-    let both = |members: &[String]| members.iter().any(|name| name == a) && members.iter().any(|name| name == b);
+    let both =
+        |members: &[String]| members.iter().any(|name| name == a) && members.iter().any(|name| name == b);
     group(a) == group(b) || vocabulary().families.iter().any(|family| both(&family.plays))
 }
 
@@ -326,10 +332,11 @@ fn joins(
     usual: &Orchestration,
 ) -> Option<&'static str> {
     let adds = technique.adds.as_deref().filter(|_| brief.alone.is_none())?;
-    let there = names.iter().flatten().copied().chain(usual.names()).any(|name| match technique.instead.len() {
-        0 => group(name) == group(adds),
-        _ => name == adds,
-    });
+    let there =
+        names.iter().flatten().copied().chain(usual.names()).any(|name| match technique.instead.len() {
+            0 => group(name) == group(adds),
+            _ => name == adds,
+        });
     (!there).then_some(adds)
 }
 
@@ -338,7 +345,9 @@ pub(super) fn together<'a>(sections: impl Iterator<Item = &'a Orchestration>) ->
     let mut all = Orchestration::default();
     for section in sections {
         for (layer, (_, names)) in layers(&mut all).into_iter().zip(section.layers()) {
-            names.iter().for_each(|name| add(layer, name));
+            for name in names {
+                add(layer, name);
+            }
         }
     }
     all
@@ -348,7 +357,9 @@ pub(super) fn together<'a>(sections: impl Iterator<Item = &'a Orchestration>) ->
 pub(super) fn instruments(players: &Orchestration) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for layer in [&players.rhythm, &players.bass, &players.harmony, &players.lead] {
-        layer.iter().for_each(|name| add(&mut names, name));
+        for name in layer {
+            add(&mut names, name);
+        }
     }
     names
 }
@@ -359,10 +370,11 @@ pub(super) fn kinship(brief: &Brief, style: &Style) -> f64 {
     let one = |wanted: &Wanted| match wanted.candidates.as_slice() {
         [name] => {
             let styles = vocabulary().styles.iter().filter(|style| has(style, name)).count().max(1);
-            if has(style, name) { 1.0 / styles as f64 } else { 0.0 }
+            if has(style, name) { (1.0 / styles as f64).min(RARE) } else { 0.0 }
         }
         [first, ..] if has(style, first) => {
-            let core = style.instruments.layers().iter().any(|(_, names)| names.first().is_some_and(|n| n == first));
+            let core =
+                style.instruments.layers().iter().any(|(_, names)| names.first().is_some_and(|n| n == first));
             if core { 0.12 } else { 0.1 }
         }
         others if others.iter().any(|name| has(style, name)) => 0.05,
@@ -380,8 +392,8 @@ pub(super) fn kinship(brief: &Brief, style: &Style) -> f64 {
 
 /// Whether nothing but textures is named.
 pub(super) fn only_textures(brief: &Brief) -> bool {
-    let texture = |name: &&str| {
+    let texture = |name: &&'static str| {
         vocabulary().instrument(name).is_some_and(|instrument| instrument.layer == Layer::Textures)
     };
-    !brief.wanted.is_empty() && brief.wanted.iter().all(|said| said.value.candidates.iter().all(|n| texture(&n)))
+    !brief.wanted.is_empty() && brief.wanted.iter().all(|said| said.value.candidates.iter().all(texture))
 }

@@ -83,13 +83,18 @@ pub(super) fn divide(seconds: f64, bar_seconds: f64, layout: &Layout) -> Divisio
     let bars = bars_in(seconds, bar_seconds);
     let long = seconds >= LONG_SECONDS;
     let at = layout.drop_bar(bars, bar_seconds);
-    let Some(at) = at.filter(|&at| at >= DROP_BARS && bars - at >= DROP_BARS && seconds >= SINGLE_SECONDS) else {
-        return Division { sections: share(&roles(seconds, bars, layout), bars, bar_seconds, long, layout), drop: None };
+    let Some(at) = at.filter(|&at| at >= DROP_BARS && bars - at >= DROP_BARS && seconds >= SINGLE_SECONDS)
+    else {
+        return Division {
+            sections: share(&roles(seconds, bars, layout), bars, bar_seconds, long, layout),
+            drop: None,
+        };
     };
     let room = |bars: f64| {
         let shortest = if long { LONG_SECTION_SECONDS } else { 4.0 * bar_seconds };
         let most = (bars * bar_seconds / shortest + 1e-9).floor();
-        (bars * bar_seconds / RETURN_SECONDS).ceil().max(if long { 2.0 } else { 1.0 }).min(most).max(1.0) as usize
+        (bars * bar_seconds / RETURN_SECONDS).ceil().max(if long { 2.0 } else { 1.0 }).min(most).max(1.0)
+            as usize
     };
     let mut sections = share(&before_drop(room(at), layout), at, bar_seconds, long, layout);
     let drop = Some(sections.len());

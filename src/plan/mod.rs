@@ -151,4 +151,6 @@ pub fn plan(request: &Request) -> Result<Plan, PlanError> {
 }
 
 #[cfg(test)]
+mod examples;
+#[cfg(test)]
 mod tests;

@@ -61,10 +61,10 @@ fn rhythm(random: &mut Random, metre: Metre, tempo_bpm: f64, lively: Liveliness)
     let mut notes: Vec<Length> = Vec::new();
     let mut push = |cell: &[f64], rests: bool| {
         let from = notes.iter().filter(|note| note.sounds).count();
-        let lengths = cell.iter().enumerate().map(|(at, eighths)| Length {
-            beats: eighths * eighth,
-            sounds: !(rests && at == 0),
-        });
+        let lengths = cell
+            .iter()
+            .enumerate()
+            .map(|(at, eighths)| Length { beats: eighths * eighth, sounds: !(rests && at == 0) });
         notes.extend(lengths);
         from
     };
@@ -105,7 +105,8 @@ fn spans(metre: Metre) -> Vec<f64> {
 type Cell = &'static [f64];
 
 const TWO: [Cell; 4] = [&[2.0], &[1.0, 1.0], &[1.5, 0.5], &[0.5, 1.5]];
-const THREE: [Cell; 6] = [&[3.0], &[2.0, 1.0], &[1.0, 1.0, 1.0], &[1.5, 0.5, 1.0], &[1.0, 2.0], &[2.0, 0.5, 0.5]];
+const THREE: [Cell; 6] =
+    [&[3.0], &[2.0, 1.0], &[1.0, 1.0, 1.0], &[1.5, 0.5, 1.0], &[1.0, 2.0], &[2.0, 0.5, 0.5]];
 const FOUR: [Cell; 13] = [
     &[2.0, 2.0],
     &[3.0, 1.0],
@@ -224,9 +225,9 @@ impl Contour {
     fn faults(&self, lengths: &[f64]) -> f64 {
         let degrees = &self.degrees;
         let last = degrees.len() - 1;
-        let (low, high) = degrees.iter().fold((i32::MAX, i32::MIN), |(low, high), &degree| {
-            (low.min(degree), high.max(degree))
-        });
+        let (low, high) = degrees
+            .iter()
+            .fold((i32::MAX, i32::MIN), |(low, high), &degree| (low.min(degree), high.max(degree)));
         let steps: Vec<i32> = degrees.windows(2).map(|pair| pair[1] - pair[0]).collect();
         let mut faults = 0.0;
         // A range that can be sung: a fifth to an octave.
@@ -248,7 +249,8 @@ impl Contour {
             more => 2.0 * (more - 2) as f64,
         };
         for (index, step) in steps.iter().enumerate().filter(|(_, step)| step.abs() >= 3) {
-            let answered = steps.get(index + 1).is_some_and(|next| next.signum() == -step.signum() && next.abs() <= 2);
+            let answered =
+                steps.get(index + 1).is_some_and(|next| next.signum() == -step.signum() && next.abs() <= 2);
             faults += if answered { 0.0 } else { 2.5 };
         }
         let skips = steps.iter().filter(|step| step.abs() == 2).count();
@@ -275,12 +277,19 @@ mod tests {
 
     fn every_motif(mut check: impl FnMut(&str, &[MotifNote], f64)) {
         for metre in Metre::ALL {
-            for (tempo, syncopation, notes) in
-                [(120.0, 0.5, Notes::Usual), (70.0, 0.9, Notes::Many), (172.0, 0.2, Notes::Few), (44.0, 0.0, Notes::Few)]
-            {
+            for (tempo, syncopation, notes) in [
+                (120.0, 0.5, Notes::Usual),
+                (70.0, 0.9, Notes::Many),
+                (172.0, 0.2, Notes::Few),
+                (44.0, 0.0, Notes::Few),
+            ] {
                 for seed in 0..60 {
                     let motif = draw(seed, metre, tempo, lively(syncopation, notes));
-                    let bars = if metre.bar_seconds(tempo) > LONG_BAR_SECONDS && spans(metre).len() > 1 { 1.0 } else { 2.0 };
+                    let bars = if metre.bar_seconds(tempo) > LONG_BAR_SECONDS && spans(metre).len() > 1 {
+                        1.0
+                    } else {
+                        2.0
+                    };
                     check(&format!("{metre} {tempo} {seed}"), &motif, bars * metre.beats());
                 }
             }
@@ -298,7 +307,10 @@ mod tests {
             assert!((sum - beats).abs() < 1e-9, "{name}: {sum} of {beats} beats");
             let degrees = degrees(motif);
             assert!(degrees.len() >= 2 && motif.len() <= 32, "{name}: {motif:?}");
-            assert!(matches!(degrees.last().map(|d| d.rem_euclid(7)), Some(0 | 2 | 4)), "{name}: {degrees:?}");
+            assert!(
+                matches!(degrees.last().map(|d| d.rem_euclid(7)), Some(0 | 2 | 4)),
+                "{name}: {degrees:?}"
+            );
             let longest = motif.iter().map(|note| note.beats).fold(0.0, f64::max);
             assert!(motif.last().is_some_and(|note| note.beats >= longest * 0.6), "{name}: {motif:?}");
         });
@@ -321,7 +333,8 @@ mod tests {
             let low = degrees.iter().min().copied().unwrap_or(0);
             wide += usize::from(high - low > 8);
         });
-        for (fault, count) in [("leaps", leaps), ("unanswered", unanswered), ("peaks", peaks), ("wide", wide)] {
+        for (fault, count) in [("leaps", leaps), ("unanswered", unanswered), ("peaks", peaks), ("wide", wide)]
+        {
             assert!(count * 20 <= all, "{fault}: {count} of {all}");
         }
     }
@@ -334,7 +347,8 @@ mod tests {
         assert!(notes(Notes::Few, 0.3) < notes(Notes::Usual, 0.3));
         assert!(notes(Notes::Usual, 0.3) < notes(Notes::Many, 0.3));
         let against = |syncopation| {
-            let motifs = (0..100).map(|seed| draw(seed, Metre::FourFour, 100.0, lively(syncopation, Notes::Usual)));
+            let motifs =
+                (0..100).map(|seed| draw(seed, Metre::FourFour, 100.0, lively(syncopation, Notes::Usual)));
             motifs
                 .filter(|motif| {
                     let mut at = 0.0;

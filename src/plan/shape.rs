@@ -36,13 +36,7 @@ enum Curve {
 
 impl Default for Shape {
     fn default() -> Self {
-        Self {
-            layout: Layout::default(),
-            curve: Curve::Usual,
-            first: None,
-            last: None,
-            key_changes: false,
-        }
+        Self { layout: Layout::default(), curve: Curve::Usual, first: None, last: None, key_changes: false }
     }
 }
 
@@ -103,7 +97,8 @@ impl Shape {
         }
         if let Some(drop) = division.drop {
             energies[drop] = Energy::High;
-            let held = if division.sections[drop - 1].0 == Role::Motif { Energy::Medium } else { Energy::Low };
+            let held =
+                if division.sections[drop - 1].0 == Role::Motif { Energy::Medium } else { Energy::Low };
             energies[drop - 1] = energies[drop - 1].min(held);
         }
         if let (Some(first), Some(energy)) = (self.first, energies.first_mut()) {

@@ -35,6 +35,8 @@ pub(super) struct Brief {
     pub(super) wanted: Vec<Said<Wanted>>,
     /// The words that say that nobody else plays.
     pub(super) alone: Option<String>,
+    /// The words that say that there is no melody.
+    pub(super) tuneless: Option<String>,
     /// Who shall not play.
     pub(super) left_out: Vec<Said<LeftOut>>,
     /// Moods, in the order of the prompt.
@@ -154,6 +156,9 @@ pub(super) fn read(prompt: &str, negative: &str) -> Brief {
             brief.moods.push(opposite);
         }
     }
+    // A solo among others, in a style that has others, is a passage of the piece.
+    let others = brief.wanted.len() > 1 && !(brief.styles.is_empty() && brief.hinted_styles.is_empty());
+    brief.alone = brief.alone.filter(|words| !(others && words.starts_with("solo ")));
     brief
 }
 

@@ -1,7 +1,10 @@
 //! What is said in numbers: tempi, lengths, moments and metres.
 
 use super::{Length, Place, Tempo, tokens::Token};
-use crate::plan::vocabulary::vocabulary;
+use crate::{
+    plan::vocabulary::{meaning, vocabulary},
+    request::DURATION_SECONDS,
+};
 
 /// Beats per minute that a number without a unit may mean.
 const PLAUSIBLE_BPM: std::ops::RangeInclusive<f64> = 30.0..=300.0;
@@ -52,9 +55,9 @@ impl Numbers<'_> {
     /// Whether a number at this place can be a tempo without saying so: plausible, and no other unit follows.
     fn bare_bpm(&self, at: usize) -> Option<f64> {
         const UNITS: [&str; 31] = [
-            "seconds", "second", "sec", "secs", "s", "minutes", "minute", "min", "mins", "hours", "hour", "bars", "bar",
-            "measures", "measure", "hz", "khz", "percent", "degrees", "am", "pm", "o'clock", "db", "kbps", "beats",
-            "bit", "times", "notes", "years", "people", "voices",
+            "seconds", "second", "sec", "secs", "s", "minutes", "minute", "min", "mins", "hours", "hour",
+            "bars", "bar", "measures", "measure", "hz", "khz", "percent", "degrees", "am", "pm", "o'clock",
+            "db", "kbps", "beats", "bit", "times", "notes", "years", "people", "voices",
         ];
         let number = self.digits(at).filter(|number| PLAUSIBLE_BPM.contains(number))?;
         (self.0[at].ends_clause || !self.is(at + 1, &UNITS)).then_some(number)
@@ -94,7 +97,9 @@ impl Numbers<'_> {
                 let dash = self.0.get(at + 1)?.dash;
                 let number = self.bare_bpm(at + 1)?;
                 match (dash, self.bare_bpm(at + 2)) {
-                    (true, Some(last)) if self.bpm_unit(at + 3) == 0 => Some((3, Tempo::between(number, last))),
+                    (true, Some(last)) if self.bpm_unit(at + 3) == 0 => {
+                        Some((3, Tempo::between(number, last)))
+                    }
                     (true, _) => None,
                     (false, _) => Some((2, Tempo::Exact(number))),
                 }
@@ -114,10 +119,26 @@ impl Numbers<'_> {
     /// "under 100 bpm", "at least 120 bpm".
     fn bound(&self, at: usize) -> Option<(usize, Tempo)> {
         const MOST: [&str; 9] = [
-            "under", "below", "max", "maximum", "up to", "at most", "less than", "slower than", "no more than",
+            "under",
+            "below",
+            "max",
+            "maximum",
+            "up to",
+            "at most",
+            "less than",
+            "slower than",
+            "no more than",
         ];
         const LEAST: [&str; 9] = [
-            "over", "above", "min", "minimum", "at least", "more than", "faster than", "no less than", "not under",
+            "over",
+            "above",
+            "min",
+            "minimum",
+            "at least",
+            "more than",
+            "faster than",
+            "no less than",
+            "not under",
         ];
         let found = (1..=3).find_map(|count| {
             let words: Vec<&str> = (at..at + count).map(|at| self.lower(at)).collect();
@@ -195,16 +216,22 @@ impl Numbers<'_> {
         if self.is(at, &["and"]) && self.is(at + 1, &["a"]) && self.is(at + 2, &["half"]) { 3 } else { 0 }
     }
 
-    /// "45s". What could be a decade is one, unless the words around it say otherwise.
+    /// "45s". What means something else does, unless the words around it say otherwise.
     fn glued_seconds(&self, at: usize) -> Option<f64> {
         let digits = self.lower(at).strip_suffix('s')?;
-        let seconds: f64 = digits.parse().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
-        let introduced = at > 0 && self.is(at - 1, &["for", "lasting", "exactly", "about", "duration", "length"]);
+        let seconds: f64 =
+            digits.parse().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
+        let introduced =
+            at > 0 && self.is(at - 1, &["for", "lasting", "exactly", "about", "duration", "length"]);
         let followed = !self.0[at].ends_clause
-            && self.is(at + 1, &["long", "loop", "clip", "jingle", "version", "duration", "of", "length", "spot", "ad"]);
-        let decade = matches!(digits, "00" | "20" | "50" | "60" | "70" | "80" | "90") || digits.len() == 4;
+            && self.is(
+                at + 1,
+                &["long", "loop", "clip", "jingle", "version", "duration", "of", "length", "spot", "ad"],
+            );
+        // The vocabulary may know it as a decade or a machine: "90s", "808s".
+        let other = meaning(self.lower(at)).is_some() || seconds > *DURATION_SECONDS.end();
         let article = at > 0 && self.is(at - 1, &["the"]);
-        (introduced || followed || !(decade || article)).then_some(seconds)
+        (introduced || followed || !(other || article)).then_some(seconds)
     }
 
     /// A moment: "after 16 bars", "at 0:45"; and with a drop near it a share, as "in the middle". How many tokens, and where.
@@ -241,7 +268,8 @@ impl Numbers<'_> {
 /// Minutes and seconds, as 1:30.
 fn clock(word: &str) -> Option<f64> {
     let (minutes, seconds) = word.split_once(':')?;
-    let whole = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u32>().ok())?;
+    let whole =
+        |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u32>().ok())?;
     let (minutes, seconds) = (whole(minutes)?, whole(seconds).filter(|_| seconds.len() == 2)?);
     (seconds < 60).then(|| f64::from(minutes) * 60.0 + f64::from(seconds))
 }

@@ -223,7 +223,7 @@ pub struct Technique {
 }
 
 /// A place.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Space {
     /// Identifier, as in [`Theme::space`](crate::wire::Theme::space).
@@ -235,7 +235,7 @@ pub struct Space {
 }
 
 /// An age.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Era {
     /// Identifier, as in [`Theme::era`](crate::wire::Theme::era).
@@ -387,6 +387,8 @@ pub struct Words {
     pub alone_after: Vec<String>,
     /// After an instrument: it has the tune.
     pub leads: Vec<String>,
+    /// With a negation: there is no melody.
+    pub tunes: Vec<String>,
     /// Between an instrument and what is said of it.
     pub joins: Vec<String>,
     /// Words for numbers.

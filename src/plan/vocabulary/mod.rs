@@ -7,8 +7,8 @@ use std::{collections::HashMap, sync::LazyLock};
 use serde::Deserialize;
 
 pub use entries::{
-    DensityWord, Ensemble, Era, Family, Hint, HintWord, Impossible, Instrument, Layer, Melody, MetreWord, Mood,
-    Notes, Pace, PlaceWord, PulseWord, Space, Style, SwingWord, Technique, TempoWord, Words,
+    DensityWord, Ensemble, Era, Family, Hint, HintWord, Impossible, Instrument, Layer, Melody, MetreWord,
+    Mood, Notes, Pace, PlaceWord, PulseWord, Space, Style, SwingWord, Technique, TempoWord, Words,
 };
 
 /// The vocabulary of this build.
@@ -113,9 +113,8 @@ pub enum Meaning {
 
 /// The longest phrase, in words.
 pub fn longest_phrase() -> usize {
-    static LONGEST: LazyLock<usize> = LazyLock::new(|| {
-        phrases().keys().map(|phrase| phrase.split(' ').count()).max().unwrap_or(1)
-    });
+    static LONGEST: LazyLock<usize> =
+        LazyLock::new(|| phrases().keys().map(|phrase| phrase.split(' ').count()).max().unwrap_or(1));
     *LONGEST
 }
 

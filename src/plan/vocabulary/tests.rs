@@ -7,7 +7,10 @@ use crate::request::TEMPO_BPM;
 
 fn phrase_is_written_as_it_is_matched(phrase: &str) {
     let plain = phrase.to_lowercase().replace(['-', '’', '&'], " ");
-    assert!(phrase == plain || phrase.contains("r&b") || phrase.contains("d&b"), "{phrase:?} as it is matched");
+    assert!(
+        phrase == plain || phrase.contains("r&b") || phrase.contains("d&b"),
+        "{phrase:?} as it is matched"
+    );
     assert_eq!(phrase.split_whitespace().collect::<Vec<_>>().join(" "), phrase);
     assert!(!phrase.is_empty() && !phrase.contains([',', ';', '!', '(', ')']), "{phrase:?}");
 }
@@ -38,7 +41,10 @@ fn names_are_given_once() {
         let mut seen: Vec<&String> = Vec::new();
         for name in names {
             assert!(!seen.contains(&name), "{what} {name} stands there twice");
-            assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'), "{name}");
+            assert!(
+                name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'),
+                "{name}"
+            );
             seen.push(name);
         }
     }
@@ -104,7 +110,11 @@ fn names_refer_to_what_exists() {
         assert!(opposite.is_none_or(|name| vocabulary.technique(name).is_some()), "{}", technique.name);
     }
     for space in &vocabulary.spaces {
-        assert!(vocabulary.space(&space.opposite).is_some() && space.opposite != space.name, "{}", space.name);
+        assert!(
+            vocabulary.space(&space.opposite).is_some() && space.opposite != space.name,
+            "{}",
+            space.name
+        );
     }
     for era in &vocabulary.eras {
         style(&era.style);
@@ -127,7 +137,11 @@ fn names_refer_to_what_exists() {
 fn ranges_are_ranges() {
     let vocabulary = vocabulary();
     for word in &vocabulary.tempi {
-        assert!(word.bpm[0] < word.bpm[1] && word.bpm.iter().all(|bpm| TEMPO_BPM.contains(bpm)), "{}", word.name);
+        assert!(
+            word.bpm[0] < word.bpm[1] && word.bpm.iter().all(|bpm| TEMPO_BPM.contains(bpm)),
+            "{}",
+            word.name
+        );
         let opposite = vocabulary.tempi.iter().find(|other| other.name == word.opposite);
         assert!(opposite.is_some_and(|other| other.bpm != word.bpm), "{}", word.name);
     }
@@ -139,9 +153,72 @@ fn ranges_are_ranges() {
 fn nothing_that_can_be_asked_for_is_without_a_word() {
     let vocabulary = vocabulary();
     let family = |name: &String| vocabulary.families.iter().any(|family| family.plays.contains(name));
-    let techniques = |name: &String| vocabulary.techniques.iter().any(|t| t.instead.values().any(|to| to == name));
+    let techniques =
+        |name: &String| vocabulary.techniques.iter().any(|t| t.instead.values().any(|to| to == name));
     for item in &vocabulary.instruments {
         assert!(!item.words.is_empty() || family(&item.name) || techniques(&item.name), "{}", item.name);
     }
     assert!(vocabulary.styles.iter().all(|style| !style.words.is_empty()));
+}
+
+/// The rows of the tables in docs/COMPOSITION.md, as the files say them.
+fn rows() -> Vec<String> {
+    let list = |names: &[String]| names.join(", ");
+    let some = |words: &[String]| words.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
+    let vocabulary = vocabulary();
+    let styles = vocabulary.styles.iter().map(|style| {
+        let mut modes: Vec<&str> = Vec::new();
+        style.modes.iter().map(|mode| mode.name()).for_each(|mode| {
+            if !modes.contains(&mode) {
+                modes.push(mode);
+            }
+        });
+        let players: Vec<String> = style.instruments.layers().iter().map(|(_, names)| list(names)).collect();
+        let players: Vec<&str> =
+            players.iter().map(String::as_str).filter(|names| !names.is_empty()).collect();
+        let ending = serde_json::to_value(style.ending).unwrap();
+        format!(
+            "| `{}` | {} to {} | {} | {} | {} | {} |",
+            style.name,
+            style.tempo[0],
+            style.tempo[1],
+            style.metre,
+            modes.join(", "),
+            ending.as_str().unwrap(),
+            players.join("; ")
+        )
+    });
+    let groups = vocabulary.instruments.iter().fold(Vec::<(&str, Vec<&str>)>::new(), |mut groups, item| {
+        match groups.iter_mut().find(|(group, _)| *group == item.group) {
+            Some((_, names)) => names.push(&item.name),
+            None => groups.push((&item.group, vec![&item.name])),
+        }
+        groups
+    });
+    let groups = groups.into_iter().map(|(group, names)| format!("| `{group}` | {} |", names.join(", ")));
+    let moods = vocabulary.moods.iter().map(|mood| {
+        format!("| `{}` | {} | `{}` | `{}` |", mood.name, some(&mood.words), mood.opposite, mood.style)
+    });
+    let tempi = vocabulary
+        .tempi
+        .iter()
+        .map(|word| format!("| {} | {} to {} |", some(&word.words), word.bpm[0], word.bpm[1]));
+    let techniques = vocabulary.techniques.iter().map(|item| {
+        let mut sounds: Vec<&str> = item.instead.values().map(String::as_str).collect();
+        sounds.dedup();
+        format!("| `{}` | {} | {} |", item.name, some(&item.words), sounds.join(", "))
+    });
+    let spaces = vocabulary.spaces.iter().map(|item| format!("| `{}` | {} |", item.name, some(&item.words)));
+    let eras = vocabulary
+        .eras
+        .iter()
+        .map(|item| format!("| `{}` | {} | `{}` |", item.name, some(&item.words), item.style));
+    styles.chain(groups).chain(moods).chain(tempi).chain(techniques).chain(spaces).chain(eras).collect()
+}
+
+#[test]
+fn the_documentation_says_what_the_files_say() {
+    let page = include_str!("../../../docs/COMPOSITION.md");
+    let missing: Vec<String> = rows().into_iter().filter(|row| !page.contains(row.as_str())).collect();
+    assert!(missing.is_empty(), "docs/COMPOSITION.md lacks:\n{}", missing.join("\n"));
 }
