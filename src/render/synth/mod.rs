@@ -11,12 +11,13 @@ mod reverb;
 mod track;
 mod mixdown;
 mod stage;
+mod played;
 #[cfg(test)]
 mod tests;
 
 use std::num::NonZeroUsize;
 
-use super::{Engine, EngineError, Limits, Rendered, SectionSpec, Stem, Watch};
+use super::{Engine, EngineError, Limits, Played, Rendered, SectionSpec, Stem, Watch};
 use crate::{
     audio::{Pcm, Random, SampleRate, Spec},
     plan::Plan,
@@ -59,6 +60,7 @@ impl Engine for Synth {
             spec: SPEC,
             longest_section_seconds: None,
             stems: true,
+            notes: true,
             samples_a_model: false,
             licence: "what it makes belongs to whoever asked for it, without restrictions".to_owned(),
             model: None,
@@ -98,7 +100,7 @@ impl Engine for Synth {
             sound: pcm(mix),
             lead_frames: section.lead_frames,
             stems,
-            played: None,
+            played: Some(part.played),
             tail: Vec::new(),
         })
     }
@@ -109,6 +111,7 @@ struct Prepared {
     tracks: Vec<Track>,
     span: Span,
     room: Room,
+    played: Played,
     /// Frames of the fade at the very end.
     fade: usize,
 }
@@ -134,7 +137,10 @@ fn prepare(spec: &SectionSpec<'_>, book: &Book) -> Result<Prepared, ScoreError> 
     };
     let mood = book.mood(&plan.theme.moods);
     let tonic = plan.key.pitch_class();
-    let tuning = voices::hertz(36 + (tonic + 5) % 12 + 2);
+    // The fifth of the key in the octave of a kettle drum, D2 to Db3.
+    let timpani = 38 + (tonic + 5) % 12;
+    let tuning = voices::hertz(timpani);
+    let played = played::played(&score, span, timpani as u8);
     let seed = plan.sections.get(index).map_or(plan.seed, |section| section.seed);
     let mut tracks: Vec<Track> = score
         .parts
@@ -153,7 +159,7 @@ fn prepare(spec: &SectionSpec<'_>, book: &Book) -> Result<Prepared, ScoreError> 
     }
     // The last sound of the piece is given time to go.
     let fade = if last { SPEC.rate.frames(2.2).min(frames / 4) } else { ring / 2 };
-    Ok(Prepared { tracks, span, room: room(style, mood), fade })
+    Ok(Prepared { tracks, span, room: room(style, mood), played, fade })
 }
 
 fn room(style: &Style, mood: style::Mood) -> Room {
