@@ -36,7 +36,7 @@ struct Seam {
 impl Timeline {
     /// An empty timeline.
     pub(super) fn new(spec: Spec, frames: usize, with_stems: bool) -> Self {
-        let mix = Mix { sound: Pcm::silence(spec, frames), stems: Vec::new() };
+        let mix = Mix { sound: Pcm::silence(spec, frames), stems: Vec::new(), played: None };
         Self { mix, with_stems, ring: 0, sounding_end: 0 }
     }
 
@@ -83,14 +83,13 @@ impl Timeline {
 
     fn seam(&self, slot: &Slot, new: &Pcm) -> Option<Seam> {
         match slot.kind {
-            _ if slot.start == 0 => None,
-            TransitionKind::Continue => None,
+            _ if !slot.silences() => None,
             TransitionKind::Crossfade if slot.lead > 0 => {
                 let start = slot.start.saturating_sub(slot.lead);
                 let (old, new) = crossfade::gains(&self.mix.sound, start, new, slot.lead);
                 Some(Seam { start, old, new })
             }
-            TransitionKind::Crossfade | TransitionKind::Cut => {
+            TransitionKind::Crossfade | TransitionKind::Cut | TransitionKind::Continue => {
                 let fade = self.mix.sound.rate().frames(CUT_SECONDS).max(1);
                 // The fade ends where the sound ends, but no later than `fade` after the bar line.
                 let end = slot.start + self.ring.min(fade);

@@ -54,6 +54,8 @@ pub struct EngineInfo {
     pub channels: Option<u16>,
     /// Whether it gives stems.
     pub stems: bool,
+    /// Whether it knows its notes, so that pieces have a MIDI file.
+    pub notes: bool,
     /// Longest section it renders at once, in seconds; null is no limit.
     pub longest_section_seconds: Option<f64>,
     /// Licence of what it makes.

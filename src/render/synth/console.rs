@@ -59,7 +59,8 @@ impl Console {
             for (number, kick) in self.kicks.iter().enumerate() {
                 let onset = (kick * f64::from(RATE)).round() as i64;
                 // The next kick takes over.
-                let next = self.kicks.get(number + 1).map_or(i64::MAX, |k| (k * f64::from(RATE)).round() as i64);
+                let next =
+                    self.kicks.get(number + 1).map_or(i64::MAX, |k| (k * f64::from(RATE)).round() as i64);
                 let length = ((next - onset) as usize).min(down + back);
                 let skipped = usize::try_from(start - onset).unwrap_or(0);
                 let from = usize::try_from(onset - start).unwrap_or(0).min(side.len());

@@ -148,7 +148,6 @@ impl Instrument {
     }
 
     /// General MIDI program, counted from 0; drums have none.
-    #[expect(dead_code, reason = "for MIDI files")]
     pub(super) fn program(self) -> Option<u8> {
         self.sheet().program
     }

@@ -14,12 +14,13 @@ mod track;
 mod console;
 mod mixdown;
 mod stage;
+mod played;
 #[cfg(test)]
 mod tests;
 
 use std::num::NonZeroUsize;
 
-use super::{Engine, EngineError, Limits, Rendered, SectionSpec, Stem, Watch};
+use super::{Engine, EngineError, Limits, Played, Rendered, SectionSpec, Stem, Watch};
 use crate::{
     audio::{Pcm, Random, SampleRate, Spec},
     plan::Plan,
@@ -63,6 +64,7 @@ impl Engine for Synth {
             spec: SPEC,
             longest_section_seconds: None,
             stems: true,
+            notes: true,
             samples_a_model: false,
             licence: "what it makes belongs to whoever asked for it, without restrictions".to_owned(),
             model: None,
@@ -88,8 +90,9 @@ impl Engine for Synth {
             reason: error.to_string(),
         })?;
         let stage = Stage { threads: self.threads, watch };
-        let (mut mix, mut groups) =
-            stage.perform(&part.tracks, part.span, &part.console, section.stems).ok_or(EngineError::Cancelled)?;
+        let (mut mix, mut groups) = stage
+            .perform(&part.tracks, part.span, &part.console, section.stems)
+            .ok_or(EngineError::Cancelled)?;
         for sound in std::iter::once(&mut mix).chain(groups.iter_mut().flatten()) {
             fade_out(sound, part.fade);
         }
@@ -102,7 +105,7 @@ impl Engine for Synth {
             sound: pcm(mix),
             lead_frames: section.lead_frames,
             stems,
-            played: None,
+            played: Some(part.played),
             tail: Vec::new(),
         })
     }
@@ -113,6 +116,7 @@ struct Prepared {
     tracks: Vec<Track>,
     span: Span,
     console: Console,
+    played: Played,
     /// Frames of the fade at the very end.
     fade: usize,
 }
@@ -138,7 +142,10 @@ fn prepare(spec: &SectionSpec<'_>, book: &Book) -> Result<Prepared, ScoreError> 
     };
     let mood = book.mood(&plan.theme.moods);
     let tonic = plan.key.pitch_class();
-    let tuning = voices::hertz(36 + (tonic + 5) % 12 + 2);
+    // The fifth of the key in the octave of a kettle drum, D2 to Db3.
+    let timpani = 38 + (tonic + 5) % 12;
+    let tuning = voices::hertz(timpani);
+    let played = played::played(&score, span, timpani as u8);
     let seed = plan.sections.get(index).map_or(plan.seed, |section| section.seed);
     let console = console(plan, style, mood, &score);
     let score::Score { parts, fade_seconds, .. } = score;
@@ -162,7 +169,7 @@ fn prepare(spec: &SectionSpec<'_>, book: &Book) -> Result<Prepared, ScoreError> 
         (true, None) => SPEC.rate.frames(2.2).min(frames / 4),
         (false, _) => ring / 2,
     };
-    Ok(Prepared { tracks, span, console, fade })
+    Ok(Prepared { tracks, span, console, played, fade })
 }
 
 /// How the section is mixed.

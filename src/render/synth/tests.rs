@@ -15,7 +15,7 @@ use crate::{
     audio::Pcm,
     music::{Key, Metre, Mode},
     plan::{self, Plan},
-    render::{Engine, EngineError, Rendered, SectionSpec, Watch},
+    render::{Engine, EngineError, MidiSound, Rendered, SectionSpec, Watch},
     request::{Defaults, Request},
     wire::{
         CompositionPlan, Energy, GenerationRequest, MotifNote, Orchestration, PlanSection, Role, Theme,
@@ -511,6 +511,50 @@ fn a_pickup_sounds_from_its_start() {
             assert!(rms(part) > 5e-4, "silence in the pickup of {orchestration:?}");
         }
     }
+}
+
+/// What is told of the notes is what is heard: they start where the sound starts, pickup included, and end with it.
+#[test]
+fn the_notes_are_those_that_sound() {
+    let mut wire = sketch();
+    wire.sections[1].transition = Transition { kind: TransitionKind::Crossfade, beats: 2.0 };
+    wire.sections[1].orchestration = band(&["drums"], &[], &["electric_piano"], &["piano"], &["rain"]);
+    let plan = planned(wire);
+    let played = rendered(&plan, 1).played.unwrap();
+    let names: Vec<(&str, &str, MidiSound)> =
+        played.parts.iter().map(|part| (part.name.as_str(), part.group.as_str(), part.sound)).collect();
+    let expected = [
+        ("drums", "drums", MidiSound::Drums),
+        ("piano melody", "keys", MidiSound::Program(0)),
+        ("electric_piano", "keys", MidiSound::Program(4)),
+    ];
+    assert_eq!(names, expected);
+    let lead = plan.sections[1].start_seconds - 1.0;
+    for part in &played.parts {
+        assert!((part.notes[0].at - lead).abs() < 0.51, "{} has no pickup", part.name);
+        assert!(part.notes.is_sorted_by(|a, b| a.at <= b.at));
+        assert!(part.notes.iter().all(|note| note.at >= lead && note.at + note.seconds <= 16.0 + 1e-9));
+    }
+    let mut one = section("a", Role::Motif, 4.0);
+    one.orchestration = band(&[], &[], &["piano"], &[], &[]);
+    let alone = rendered(&alone(one), 0);
+    let left = &alone.sound.planes()[0];
+    let heard = left.iter().position(|sample| sample.abs() > 1e-5).unwrap() as f64 / 48_000.0;
+    let told = alone.played.unwrap().parts[0].notes[0].at;
+    assert!((0.0..0.01).contains(&(heard - told)), "heard at {heard} s, told {told} s");
+}
+
+#[test]
+fn timpani_have_a_part_and_the_pitch_that_sounds() {
+    let mut part = section("a", Role::Chorus, 4.0);
+    part.energy = Energy::High;
+    part.orchestration = band(&["drums"], &[], &["strings"], &[], &[]);
+    let plan = planned(CompositionPlan { style: "cinematic".to_owned(), sections: vec![part], ..sketch() });
+    let played = rendered(&plan, 0).played.unwrap();
+    let timpani = played.parts.iter().find(|part| part.name == "timpani").unwrap();
+    assert_eq!((timpani.sound, timpani.group.as_str()), (MidiSound::Program(47), "drums"));
+    // The fifth of A minor: E2.
+    assert!(timpani.notes.iter().all(|note| note.key == 40));
 }
 
 /// Rain through a join that goes on has no dip, no bump and no step in it.

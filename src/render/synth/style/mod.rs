@@ -67,13 +67,10 @@ pub(super) struct Style {
     /// RT60 in seconds.
     pub(super) tail: f64,
     /// How much the bus compressor holds the mix together, 0 to 1.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the desk"))]
     pub(super) glue: f32,
     /// How far the kick pushes the rest down, 0 to 1.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the desk"))]
     pub(super) pump: f32,
     /// How much the whole is saturated, 0 to 1.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the desk"))]
     pub(super) warmth: f32,
     pub(super) late_ms: f64,
     #[serde(default)]

@@ -154,7 +154,8 @@ impl Performance<'_> {
         (0..count)
             .map(|number| {
                 // Evenly over the width and the tuning, in an order that has no pattern.
-                let along = if count == 1 { 0.0 } else { 2.0 * f32::from(number) / f32::from(count - 1) - 1.0 };
+                let along =
+                    if count == 1 { 0.0 } else { 2.0 * f32::from(number) / f32::from(count - 1) - 1.0 };
                 let seat = self.place + self.section.width * along;
                 let shuffled = f32::from((number * 3 + 1) % count) / f32::from(count.max(2) - 1);
                 let stray = if count == 1 { 0.0 } else { 2.0 * shuffled - 1.0 };

@@ -119,9 +119,7 @@ impl Shape {
         let pulse = |width: f32| 2.0 * FRAC_2_PI / n * (n * PI * width).sin();
         match self {
             Self::Sine => f32::from(u8::from(n == 1.0)),
-            Self::Triangle if odd => {
-                8.0 / (PI * n).powi(2) * if (n % 4.0) == 1.0 { 1.0 } else { -1.0 }
-            }
+            Self::Triangle if odd => 8.0 / (PI * n).powi(2) * if (n % 4.0) == 1.0 { 1.0 } else { -1.0 },
             Self::Saw => FRAC_2_PI / n,
             Self::Square if odd => 2.0 * FRAC_2_PI / n,
             Self::Triangle | Self::Square => 0.0,

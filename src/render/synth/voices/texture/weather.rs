@@ -70,7 +70,15 @@ pub(super) fn sea(seconds: f32, random: &mut Random, canvas: &mut Canvas<'_>) {
 }
 
 /// Drops and bubbles: tones of a few milliseconds that rise in pitch, `rate` of them in a second.
-fn drops(rate: f32, lowest: f32, octaves: f32, level: f32, seconds: f32, random: &mut Random, canvas: &mut Canvas<'_>) {
+fn drops(
+    rate: f32,
+    lowest: f32,
+    octaves: f32,
+    level: f32,
+    seconds: f32,
+    random: &mut Random,
+    canvas: &mut Canvas<'_>,
+) {
     let sine = Sine::table();
     let frames = canvas.left.len();
     for _ in 0..(frames as f32 / RATE * rate) as usize {
