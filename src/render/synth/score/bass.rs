@@ -99,7 +99,7 @@ fn pieces(scene: &Scene<'_>, mark: &Mark) -> Vec<(usize, f64)> {
         pieces.push(at);
     }
     if matches!(mark.glyph, b'd' | b'w') {
-        pieces.truncate(1)
+        pieces.truncate(1);
     }
     pieces
 }
@@ -150,10 +150,12 @@ fn pitch(scene: &Scene<'_>, instrument: Instrument, bar: usize, place: f64, glyp
     }
 }
 
+/// The root that follows: of the next chord in this bar, else of the chord that the next bar starts with.
 fn next_root(scene: &Scene<'_>, instrument: Instrument, bar: usize, place: f64) -> i32 {
-    let lowest = lowest(instrument);
-    let next = scene.harmony().after(bar, place);
-    lowest + (scene.key.pitch_class() + next.bass - lowest).rem_euclid(12)
+    match scene.harmony().change_after(bar, place) {
+        Some(change) if change.bar == bar => root(scene, instrument, bar, change.place),
+        _ => root(scene, instrument, bar + 1, 0.0),
+    }
 }
 
 /// A walking line for the marks that ask for one: roots where chords start, chord tones on the way, and a step into the next

@@ -131,6 +131,8 @@ impl Chord {
     /// The same without the root, for those who have a bass below them and a chord rich enough.
     pub(super) fn rootless(&self) -> Vec<i32> {
         match (self.seventh, self.power) {
+            // A thirteenth takes the place of the fifth, and a ninth fills the gap.
+            (Some(seventh), false) if self.tension == Some(21) => vec![self.third, seventh, 14, 21],
             (Some(seventh), false) => [Some(self.third), Some(self.fifth), Some(seventh), self.tension]
                 .into_iter()
                 .flatten()

@@ -256,7 +256,7 @@ fn lift(scene: &Scene<'_>, instrument: Instrument, score: &mut Score) {
         }
         Lift::Riser => {
             let bars = if scene.bars >= 8 { 4 } else { 2 };
-            let length = bars as f64 * scene.grid.bar_seconds();
+            let length = f64::from(bars) * scene.grid.bar_seconds();
             score.add(instrument, Note::new(end - length, length, Tone::Hit(Drum::Riser), 0.6));
             roll(scene, instrument, score);
         }

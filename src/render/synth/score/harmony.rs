@@ -160,7 +160,7 @@ fn progression<'a>(plan: &Plan, book: &'a Book, style: &'a Style, index: usize) 
     let order = || (0..list.len()).map(|number| &list[(first + number) % list.len()]);
     let length = |progression: &Progression| progression.bars() * per_chord;
     order()
-        .find(|progression| bars % length(progression) == 0)
+        .find(|progression| bars.is_multiple_of(length(progression)))
         .or_else(|| order().find(|progression| length(progression) <= bars))
         .or_else(|| order().next())
 }

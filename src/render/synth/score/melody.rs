@@ -117,7 +117,9 @@ impl Place<'_, '_> {
         }
         if self.shape.may_move() {
             let by = self.best_move(&sung);
-            sung.iter_mut().for_each(|note| note.degree += by);
+            for note in &mut sung {
+                note.degree += by;
+            }
         }
         self.bend(&mut sung);
         match self.shape {
@@ -253,19 +255,14 @@ impl Place<'_, '_> {
         let eighth = 1.0 / f64::from(self.scene.plan.time_signature.eighths_per_beat());
         let count = ((self.room - 0.5) / eighth).floor().max(0.0) as usize;
         let figure = [0, 2, 4, 7, 4, 2];
+        let mut root = 0;
         (0..count)
             .map(|number| {
                 let at = number as f64 * eighth;
-                let root = self.chord(at, eighth).nearest_root(2);
+                root = self.chord(at, eighth).nearest_root(root / 2);
                 let velocity = if self.is_stressed(at) { 0.58 } else { 0.5 };
-                Sung {
-                    degree: root + figure[number % 6],
-                    semitones: 0,
-                    at,
-                    beats: eighth,
-                    strong: false,
-                    velocity,
-                }
+                let degree = root + figure[number % 6];
+                Sung { degree, semitones: 0, at, beats: eighth, strong: false, velocity }
             })
             .collect()
     }

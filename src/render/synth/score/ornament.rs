@@ -77,7 +77,6 @@ fn graced(
     };
     let plain = vec![note];
     match graces {
-        Graces::Plain => next.and_then(passing).unwrap_or(plain),
         Graces::Classical if next.is_some() && note.beats >= 1.5 && quick(8) => {
             // A turn in the second half of the note.
             let length = note.beats / 8.0;
@@ -87,13 +86,12 @@ fn graced(
         Graces::Classical if note.beats >= 0.9 && quick(5) => {
             figure(&[0, 1], (0.09 / beat_seconds).min(note.beats / 4.0))
         }
-        Graces::Classical => next.and_then(passing).unwrap_or(plain),
         Graces::Celtic if note.beats >= 1.4 && quick(6) => figure(&[0, 1, 0, -1], note.beats / 6.0),
         Graces::Celtic if note.beats >= 0.45 => figure(&[1], grace),
         Graces::Flamenco if note.beats >= 0.9 && quick(5) => {
             figure(&[0, 1, 0, -1], (0.085 / beat_seconds).min(note.beats / 6.0))
         }
-        Graces::Flamenco => next.and_then(passing).unwrap_or(plain),
+        Graces::Plain | Graces::Classical | Graces::Flamenco => next.and_then(passing).unwrap_or(plain),
         Graces::Jazz => match next {
             // From above by the scale, from below by a half step, or from below alone.
             Some(next) if note.beats >= 3.0 * eighth && next.strong && random.chance(0.5) => {

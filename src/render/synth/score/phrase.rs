@@ -68,8 +68,8 @@ pub(super) fn shapes(scene: &Scene<'_>, count: usize, upbeat: bool) -> Vec<Shape
     let mut sung = true;
     for (number, shape) in shapes.iter_mut().enumerate() {
         *shape = match (*shape, scene.energy, scene.plan.theme.density) {
-            (Shape::Rest, Energy::High, Density::Usual | Density::Dense) => Shape::Fragment,
-            (Shape::Rest, Energy::Medium, Density::Dense) => Shape::Fragment,
+            (Shape::Rest, Energy::High, Density::Usual | Density::Dense)
+            | (Shape::Rest, Energy::Medium, Density::Dense) => Shape::Fragment,
             (Shape::Answer | Shape::Sequence | Shape::Fragment, Energy::Low, Density::Sparse) => Shape::Rest,
             (Shape::Answer | Shape::Sequence, Energy::Low, _) if number % 4 == 1 => Shape::Rest,
             (Shape::Sequence, Energy::Medium, Density::Sparse) if sung => Shape::Rest,

@@ -134,9 +134,8 @@ impl<'a> Scene<'a> {
     /// How much the chords are to do: those who like many notes play as if more happened.
     pub(super) fn busy(&self) -> Energy {
         match (self.plan.theme.density, self.energy) {
-            (Density::Dense, Energy::Low) => Energy::Medium,
+            (Density::Dense, Energy::Low) | (Density::Sparse, Energy::High) => Energy::Medium,
             (Density::Dense, _) => Energy::High,
-            (Density::Sparse, Energy::High) => Energy::Medium,
             (_, energy) => energy,
         }
     }

@@ -37,7 +37,7 @@ fn score(plan: &Plan, index: usize) -> Score {
     compose(plan, Book::open().unwrap(), index, 0.0).unwrap()
 }
 
-fn scene<'a>(plan: &'a Plan, index: usize) -> Scene<'a> {
+fn scene(plan: &Plan, index: usize) -> Scene<'_> {
     let book = Book::open().unwrap();
     Scene::new(plan, book, book.style(&plan.style).unwrap(), index)
 }

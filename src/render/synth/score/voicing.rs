@@ -90,6 +90,7 @@ fn cost(voices: &[i32], hands: Hands, bass: Option<i32>, before: &Laid) -> i32 {
         + before.voices.iter().map(|&voice| nearest(voice, voices)).sum::<i32>();
     // Two voices a semitone apart at the bottom, or close ones in the depths, sound like a fault.
     let rough = voices.windows(2).filter(|pair| pair[1] - pair[0] == 1).count() as i32;
+    let rough = rough + 2 * i32::from(voices.len() > 1 && voices[1] - voices[0] == 1);
     let muddy = voices.windows(2).filter(|pair| pair[0] < 50 && pair[1] - pair[0] < 5).count() as i32;
     let [low, high] = hands.range;
     let outside = voices.iter().filter(|&&voice| voice < low || voice > high).count() as i32;

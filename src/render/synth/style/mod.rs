@@ -305,7 +305,7 @@ impl Book {
     }
 
     /// What chorus and bridge have of their own, if anything.
-    pub(super) fn contrasts<'a>(style: &'a Style, mode: Mode, chorus: bool) -> Option<&'a [Progression]> {
+    pub(super) fn contrasts(style: &Style, mode: Mode, chorus: bool) -> Option<&[Progression]> {
         let modes = if chorus { &style.chorus } else { &style.bridge };
         modes.of(mode).map(Vec::as_slice).filter(|list| !list.is_empty())
     }
@@ -412,7 +412,9 @@ mod tests {
         let book = Book::read(include_str!("../styles.toml")).unwrap();
         let lanes = |what: &str, groove: &Groove<Lanes>| {
             for (metre, lanes) in groove.everything() {
-                lanes.values().for_each(|pattern| check(what, metre, pattern, DRUM_MARKS));
+                for pattern in lanes.values() {
+                    check(what, metre, pattern, DRUM_MARKS);
+                }
             }
         };
         let pattern = |what: &str, groove: &Groove<Pattern>, marks: &str| {
