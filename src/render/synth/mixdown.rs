@@ -105,13 +105,7 @@ impl Desk {
 
 /// A track's channel: its effects, its way of giving room to others, its level and place. The rendering starts `start` frames
 /// into the piece.
-pub(super) fn channel(
-    console: &Console,
-    instrument: Instrument,
-    duty: Duty,
-    start: i64,
-    track: &mut Stereo,
-) {
+pub(super) fn channel(console: &Console, instrument: Instrument, duty: Duty, start: i64, track: &mut Stereo) {
     instrument.effects().apply(track, console.clock(start));
     let strip = instrument.strip();
     let gain_db = match duty {
@@ -119,7 +113,9 @@ pub(super) fn channel(
         Duty::Melody => strip.gain_db + strip.melody_db,
     };
     // What a melody is heard by is where chords step back.
-    let chords = duty == Duty::Ground && GROUPS[2..11].contains(&GROUPS[instrument.group()]) && instrument.group() != 2;
+    let chords = duty == Duty::Ground
+        && GROUPS[2..11].contains(&GROUPS[instrument.group()])
+        && instrument.group() != 2;
     let presence = if console.melody && chords { 0.76 } else { 1.0 };
     shape(track, strip, presence, 10f32.powf(gain_db / 20.0));
     console.duck(instrument, duty, start, [&mut track.left, &mut track.right]);

@@ -53,7 +53,8 @@ impl Delay {
                 (in_left + self.feedback * left[past], in_right + self.feedback * right[past])
             };
             left[i] = thin[0].next(dull[0].next(fed_left).low).high;
-            right[i] = if self.ping_pong { fed_right } else { thin[1].next(dull[1].next(fed_right).low).high };
+            right[i] =
+                if self.ping_pong { fed_right } else { thin[1].next(dull[1].next(fed_right).low).high };
         }
         for (side, echoes) in [(&mut sound.left, left), (&mut sound.right, right)] {
             for (sample, echo) in side.iter_mut().zip(echoes) {

@@ -183,8 +183,7 @@ fn sin_cos(angle: f32) -> (f32, f32) {
     let odd = -1.0 / 39_916_800.0;
     let cos = x
         * (1.0
-            + y * (-1.0 / 6.0
-                + y * (1.0 / 120.0 + y * (-1.0 / 5040.0 + y * (1.0 / 362_880.0 + y * odd)))));
+            + y * (-1.0 / 6.0 + y * (1.0 / 120.0 + y * (-1.0 / 5040.0 + y * (1.0 / 362_880.0 + y * odd)))));
     (sin, cos)
 }
 
@@ -230,7 +229,10 @@ mod tests {
         sing(&[partial], gesture, &bend, &mut Canvas { left: &mut left, right: &mut right });
         let ups = |part: &[f32]| part.windows(2).filter(|pair| pair[0] <= 0.0 && pair[1] > 0.0).count();
         let (first, last) = (ups(&left[..4800]), ups(&left[43_200..]));
-        assert!(first < 34 && (43..=45).contains(&last), "{first} then {last} periods in a tenth of a second");
+        assert!(
+            first < 34 && (43..=45).contains(&last),
+            "{first} then {last} periods in a tenth of a second"
+        );
         let peak = left[43_200..].iter().fold(0.0_f32, |peak, sample| peak.max(sample.abs()));
         assert!((peak - 1.0).abs() < 5e-3, "{peak}");
     }

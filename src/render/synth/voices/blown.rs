@@ -64,7 +64,8 @@ impl Blown {
     pub(super) fn drone(&self, tonic: f32, cue: &Cue, random: &mut Random, canvas: &mut Canvas<'_>) {
         if let Some([semitones, level]) = self.drone {
             let hz = tonic * (semitones / 12.0).exp2();
-            let plain = Self { vibrato: Vibrato { cents: 0.0, ..self.vibrato }, scoop_cents: 0.0, ..self.clone() };
+            let plain =
+                Self { vibrato: Vibrato { cents: 0.0, ..self.vibrato }, scoop_cents: 0.0, ..self.clone() };
             plain.tone(&Cue { hz, from_hz: None, ..*cue }, level * self.level, random, canvas);
         }
     }

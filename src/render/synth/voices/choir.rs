@@ -28,7 +28,12 @@ pub(in crate::render::synth) struct Choir {
 impl Default for Choir {
     fn default() -> Self {
         Self {
-            formants: vec![[700.0, 110.0, 24.0], [1150.0, 120.0, 21.0], [2800.0, 200.0, 20.0], [3600.0, 250.0, 14.0]],
+            formants: vec![
+                [700.0, 110.0, 24.0],
+                [1150.0, 120.0, 21.0],
+                [2800.0, 200.0, 20.0],
+                [3600.0, 250.0, 14.0],
+            ],
             slope: -11.0,
             section: Section { players: 6, cents: 11.0, width: 0.8, late_ms: 60.0 },
             swell: Swell { attack: 0.22, sustain: 0.9, settle: 0.8, release: 0.7 },
@@ -44,7 +49,8 @@ impl Choir {
         let count = harmonics(cue.hz, 60);
         // High voices have shorter throats.
         let throat = 1.0 + 0.16 * ((cue.pitch() - 55.0) / 24.0).clamp(-0.5, 1.0);
-        let formants = self.formants.iter().map(|&[hz, width, db]| [hz * throat, width * throat, db]).collect();
+        let formants =
+            self.formants.iter().map(|&[hz, width, db]| [hz * throat, width * throat, db]).collect();
         let spectrum = Spectrum { slope: self.slope, formants, cutoff: 6500.0, ..Spectrum::default() };
         let soft = spectrum.amplitudes(cue.hz, count, 0.5 * cue.brightness, 4.0);
         let loud = spectrum.amplitudes(cue.hz, count, cue.brightness, 0.0);

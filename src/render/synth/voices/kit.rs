@@ -259,7 +259,10 @@ impl Layer {
                 let side = self.wide * random.bipolar();
                 Partial {
                     hz,
-                    amplitude: 0.2 * touch.level * touch.bright.powf(2.0 * along) * if hz < self.hz { 0.35 } else { 1.0 },
+                    amplitude: 0.2
+                        * touch.level
+                        * touch.bright.powf(2.0 * along)
+                        * if hz < self.hz { 0.35 } else { 1.0 },
                     seconds: seconds * random.between(0.5, 1.0) as f32 * (1.2 - 0.6 * along),
                     place: ((touch.sides.1 - touch.sides.0) * 0.8 + side).clamp(-1.0, 1.0),
                 }
@@ -305,7 +308,8 @@ impl Layer {
                 let along = at as f32 / length as f32;
                 // The last milliseconds are damped so that the bar line is clean.
                 let end = (length.saturating_sub(at) as f32 / 480.0).min(1.0);
-                let gain = 1.6 * touch.level * (0.08 + 0.92 * along * along) * end * (at as f32 / 480.0).min(1.0);
+                let gain =
+                    1.6 * touch.level * (0.08 + 0.92 * along * along) * end * (at as f32 / 480.0).min(1.0);
                 *l += gain * filters[0].next(noise.next()).band;
                 *r += gain * filters[1].next(noise.next()).band;
             }

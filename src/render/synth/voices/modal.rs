@@ -81,6 +81,13 @@ impl Modal {
         let hold = cue.seconds.max(self.least);
         ring(&partials, Gesture { attack: self.attack, hold, release: self.release }, canvas);
         let hz = self.noise_hz + self.noise_follow * cue.hz;
-        knock(0.3 * self.noise * self.level * cue.velocity.powf(1.8), hz, 1.0, self.noise_seconds, random, canvas);
+        knock(
+            0.3 * self.noise * self.level * cue.velocity.powf(1.8),
+            hz,
+            1.0,
+            self.noise_seconds,
+            random,
+            canvas,
+        );
     }
 }

@@ -197,7 +197,8 @@ impl Patch {
             let mut gains = [0.0_f32; CONTROL];
             envelope.fill(at, &mut gains[..length]);
             let stereo = wide || self.noise > 0.0;
-            for (side, out) in [&mut *left, &mut *right].into_iter().enumerate().take(1 + usize::from(stereo)) {
+            for (side, out) in [&mut *left, &mut *right].into_iter().enumerate().take(1 + usize::from(stereo))
+            {
                 for filter in &mut filters[side][..poles] {
                     for sample in &mut sums[side][..length] {
                         *sample = filter.next(*sample).low;
@@ -220,7 +221,8 @@ impl Patch {
         let mut oscillators = Vec::with_capacity(self.oscillators.len() * usize::from(count));
         for &(shape, cents, level, place) in &self.oscillators {
             for number in 0..count {
-                let along = if count == 1 { 0.0 } else { 2.0 * f32::from(number) / f32::from(count - 1) - 1.0 };
+                let along =
+                    if count == 1 { 0.0 } else { 2.0 * f32::from(number) / f32::from(count - 1) - 1.0 };
                 // Denser in the middle, as in the machine that made this famous.
                 let cents = cents + self.unison.cents * along * (0.5 + 0.5 * along.abs());
                 let side = if number % 2 == 0 { along.abs() } else { -along.abs() };
@@ -274,7 +276,12 @@ impl Cutoff {
         } else {
             [lfo.octaves, lfo.hz, random.unit() as f32]
         };
-        Self { base: (hz + follow * cue.hz) * open, lowpass: patch.filter, sweep: sweep * (0.4 + 0.8 * cue.velocity), lfo }
+        Self {
+            base: (hz + follow * cue.hz) * open,
+            lowpass: patch.filter,
+            sweep: sweep * (0.4 + 0.8 * cue.velocity),
+            lfo,
+        }
     }
 
     fn at(&mut self, now: f32) -> f32 {

@@ -65,7 +65,8 @@ impl Piano {
         let place = self.width * ((key - 39.0) / 60.0).clamp(-0.45, 0.45);
         // Where the hammer falls differs a little from blow to blow, as do the strings' moods.
         let strike_at = random.between(0.119, 0.131) as f32;
-        let detuned = cue.hz * self.detune / 1200.0 * std::f32::consts::LN_2 * random.between(0.6, 1.0) as f32;
+        let detuned =
+            cue.hz * self.detune / 1200.0 * std::f32::consts::LN_2 * random.between(0.6, 1.0) as f32;
         // Long strings are closer together.
         let slow = (cue.hz / 262.0).sqrt().min(1.0);
         let mut partials = Vec::with_capacity(48);

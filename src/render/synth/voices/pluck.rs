@@ -119,8 +119,7 @@ impl Pluck {
         let open = (1.0 - 0.65 * cue.mute) * cue.brightness;
         // A harder pluck is a brighter one.
         let force = cue.velocity.powf(1.4);
-        let cutoff =
-            (200.0 + self.cutoff * (self.soft + (1.0 - self.soft) * force) + 0.6 * cue.hz) * open;
+        let cutoff = (200.0 + self.cutoff * (self.soft + (1.0 - self.soft) * force) + 0.6 * cue.hz) * open;
         let ringing = 1.0 - 0.9 * cue.mute;
         let seconds = self.seconds * ringing * (82.0 / cue.hz).powf(self.shorter).min(1.3);
         let low = cue.hz < 130.0;

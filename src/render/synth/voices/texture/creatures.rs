@@ -89,7 +89,14 @@ fn whistler(pitch: f32, random: &mut Random) -> Vec<Chirp> {
         let seconds = random.between(0.1, 0.28) as f32;
         let from = pitch * random.between(1700.0, 2900.0) as f32;
         let to = from * random.between(0.82, 1.22) as f32;
-        chirps.push(Chirp { at, seconds, from, to, tremble: (0.006, 28.0), level: random.between(0.6, 1.0) as f32 });
+        chirps.push(Chirp {
+            at,
+            seconds,
+            from,
+            to,
+            tremble: (0.006, 28.0),
+            level: random.between(0.6, 1.0) as f32,
+        });
         at += seconds + random.between(0.02, 0.09) as f32;
     }
     for _ in 0..random.below(4) {
@@ -108,7 +115,14 @@ fn caller(pitch: f32, random: &mut Random) -> Vec<Chirp> {
         .map(|number| {
             let hz = if number % 2 == 0 { high } else { low };
             let tremble = (0.004, 40.0);
-            Chirp { at: pace * number as f32, seconds: 0.7 * pace, from: hz, to: 0.96 * hz, tremble, level: 0.6 }
+            Chirp {
+                at: pace * number as f32,
+                seconds: 0.7 * pace,
+                from: hz,
+                to: 0.96 * hz,
+                tremble,
+                level: 0.6,
+            }
         })
         .collect()
 }
@@ -122,7 +136,14 @@ fn triller(pitch: f32, random: &mut Random) -> Vec<Chirp> {
         .map(|number| {
             let along = number as f32 / count as f32;
             let hz = from * (1.0 - 0.2 * along);
-            let chirp = Chirp { at, seconds: 0.05, from: 1.15 * hz, to: 0.8 * hz, tremble: (0.0, 1.0), level: 0.35 + 0.4 * along };
+            let chirp = Chirp {
+                at,
+                seconds: 0.05,
+                from: 1.15 * hz,
+                to: 0.8 * hz,
+                tremble: (0.0, 1.0),
+                level: 0.35 + 0.4 * along,
+            };
             at += 0.105 - 0.04 * along;
             chirp
         })
@@ -137,7 +158,14 @@ fn warbler(pitch: f32, random: &mut Random) -> Vec<Chirp> {
             let seconds = random.between(0.04, 0.12) as f32;
             let from = pitch * random.between(2600.0, 5200.0) as f32;
             let to = from * random.between(0.65, 1.5) as f32;
-            let chirp = Chirp { at, seconds, from, to, tremble: (0.02, 60.0), level: random.between(0.3, 0.7) as f32 };
+            let chirp = Chirp {
+                at,
+                seconds,
+                from,
+                to,
+                tremble: (0.02, 60.0),
+                level: random.between(0.3, 0.7) as f32,
+            };
             at += seconds + random.between(0.005, 0.05) as f32;
             chirp
         })
@@ -163,7 +191,11 @@ pub(super) fn crickets(seed: u64, start: i64, canvas: &mut Canvas<'_>) {
             let into = now.rem_euclid(song) * wings;
             // Now and then one falls silent for a while.
             let awake = (3.0 * (std::f64::consts::TAU * now / rest).sin() + 2.0).clamp(0.0, 1.0);
-            if into < strokes { (awake * (std::f64::consts::PI * into.fract()).sin().powi(2)) as f32 } else { 0.0 }
+            if into < strokes {
+                (awake * (std::f64::consts::PI * into.fract()).sin().powi(2)) as f32
+            } else {
+                0.0
+            }
         };
         let mut frame = 0;
         while frame < canvas.left.len() {
@@ -175,7 +207,7 @@ pub(super) fn crickets(seed: u64, start: i64, canvas: &mut Canvas<'_>) {
                 for i in frame..until {
                     let along = (into as usize + i - frame) as f32 / CONTROL as f32;
                     let gain = level * (from + (to - from) * along);
-                    let phase = (step as u64).wrapping_mul((start + i as i64) as u64) as u32;
+                    let phase = u64::from(step).wrapping_mul((start + i as i64) as u64) as u32;
                     let sample = gain * (sine.at(phase) + 0.15 * sine.at(phase.wrapping_mul(2)));
                     canvas.left[i] += to_left * sample;
                     canvas.right[i] += to_right * sample;

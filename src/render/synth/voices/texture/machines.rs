@@ -97,7 +97,9 @@ pub(super) fn passes(random: &mut Random) -> Option<Event> {
         let step = turn(engine * pitch);
         for (l, r) in left.iter_mut().zip(right.iter_mut()) {
             phase = phase.wrapping_add(step);
-            let hum = 0.25 * sine.at(phase) + 0.14 * sine.at(phase.wrapping_mul(2)) + 0.08 * sine.at(phase.wrapping_mul(3));
+            let hum = 0.25 * sine.at(phase)
+                + 0.14 * sine.at(phase.wrapping_mul(2))
+                + 0.08 * sine.at(phase.wrapping_mul(3));
             let noise = white.next();
             *l += 0.16 * level * to_left * (0.35 * hum + tyres[0].next(noise).band);
             *r += 0.16 * level * to_right * (0.35 * hum + tyres[1].next(noise).band);
@@ -121,7 +123,8 @@ fn horn(after: f32, random: &mut Random) -> Event {
         let mut sum = 0.0;
         for (phase, step) in phases.iter_mut().zip(steps) {
             *phase = phase.wrapping_add(step);
-            sum += sine.at(*phase) + 0.6 * sine.at(phase.wrapping_mul(2)) + 0.4 * sine.at(phase.wrapping_mul(3));
+            sum +=
+                sine.at(*phase) + 0.6 * sine.at(phase.wrapping_mul(2)) + 0.4 * sine.at(phase.wrapping_mul(3));
         }
         let sample = level * dull.next(sum).low;
         *l += to_left * sample;
