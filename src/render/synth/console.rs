@@ -2,6 +2,7 @@
 
 use super::{
     effects::Clock,
+    era::Era,
     instrument::{GROUPS, Instrument},
     mixdown::Bus,
     score::Duty,
@@ -19,6 +20,8 @@ pub(super) struct Console {
     pub(super) pump: f32,
     /// How much the sound leans towards tape: softer highs, fuller lows, 0 to 1.
     pub(super) warmth: f32,
+    /// Whose records it is to sound like.
+    pub(super) era: Option<&'static Era>,
     pub(super) tempo_bpm: f64,
     /// Seconds of the piece at which a kick sounds.
     pub(super) kicks: Vec<f64>,
@@ -120,8 +123,11 @@ impl Console {
     }
 
     /// Colours a bus and applies the glue. Every step is linear and the same for all buses, so that stems still add up.
-    pub(super) fn finish(&self, gains: &[f32], sides: [&mut [f32]; 2]) {
-        for side in sides {
+    pub(super) fn finish(&self, gains: &[f32], [left, right]: [&mut [f32]; 2]) {
+        if let Some(era) = self.era {
+            era.colour([&mut *left, &mut *right]);
+        }
+        for side in [left, right] {
             if self.warmth > 0.01 {
                 self.warm(side);
             }

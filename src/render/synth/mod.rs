@@ -9,6 +9,7 @@ mod score;
 mod voices;
 mod effects;
 mod space;
+mod era;
 mod reverb;
 mod track;
 mod console;
@@ -17,6 +18,8 @@ mod stage;
 mod played;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod listening;
 
 use std::num::NonZeroUsize;
 
@@ -27,6 +30,7 @@ use crate::{
     wire::TransitionKind,
 };
 use console::Console;
+use era::Era;
 use instrument::{GROUPS, Instrument};
 use score::{Duty, ScoreError, Tone};
 use space::Room;
@@ -160,8 +164,8 @@ fn prepare(spec: &SectionSpec<'_>, book: &Book) -> Result<Prepared, ScoreError> 
             brightness: mood.brightness,
         })
         .collect();
-    for instrument in score::textures(plan, index)? {
-        tracks.push(texture(plan, index, instrument, span)?);
+    for (instrument, gain_db) in textures(plan, index)? {
+        tracks.push(texture(plan, index, instrument, gain_db, span)?);
     }
     // The last sound of the piece is given time to go.
     let fade = match (last, fade_seconds) {
@@ -182,6 +186,7 @@ fn console(plan: &Plan, style: &Style, mood: style::Mood, score: &score::Score) 
         glue: style.glue,
         pump: style.pump,
         warmth: style.warmth,
+        era: plan.theme.era.as_deref().and_then(Era::named),
         tempo_bpm: plan.tempo_bpm,
         kicks,
         melody: score.parts.keys().any(|(_, duty)| *duty == Duty::Melody),
@@ -198,10 +203,29 @@ fn room(plan: &Plan, style: &Style, mood: style::Mood) -> Room {
     Room { damping_hz: room.damping_hz * f64::from(mood.brightness), ..room }
 }
 
+/// The textures of a section and how much louder each is than usual: those of its orchestration, and what the media of the era
+/// add.
+fn textures(plan: &Plan, index: usize) -> Result<Vec<(Instrument, f32)>, ScoreError> {
+    let mut textures: Vec<(Instrument, f32)> =
+        score::textures(plan, index)?.into_iter().map(|instrument| (instrument, 0.0)).collect();
+    let era = plan.theme.era.as_deref().and_then(Era::named).filter(|_| index < plan.sections.len());
+    if let Some((era, name)) = era.and_then(|era| Some((era, era.texture.as_deref()?))) {
+        let medium = Instrument::named(name).filter(|who| textures.iter().all(|(other, _)| other != who));
+        textures.extend(medium.map(|instrument| (instrument, era.texture_db)));
+    }
+    Ok(textures)
+}
+
 /// A texture goes on from the section before where that one has it too and the join is no crossfade, which needs a sound that is
 /// unrelated to keep the power.
-fn texture(plan: &Plan, index: usize, instrument: Instrument, span: Span) -> Result<Track, ScoreError> {
-    let has = |index: usize| score::textures(plan, index).map(|list| list.contains(&instrument));
+fn texture(
+    plan: &Plan,
+    index: usize,
+    instrument: Instrument,
+    gain_db: f32,
+    span: Span,
+) -> Result<Track, ScoreError> {
+    let has = |index: usize| textures(plan, index).map(|list| list.iter().any(|(who, _)| *who == instrument));
     let fade = SPEC.rate.frames(TEXTURE_FADE_SECONDS).min(span.frames / 4);
     let crossfades = |index: usize| {
         plan.sections.get(index).is_some_and(|s| s.transition.kind == TransitionKind::Crossfade)
@@ -216,7 +240,7 @@ fn texture(plan: &Plan, index: usize, instrument: Instrument, span: Span) -> Res
     let &Voice::Texture { of } = instrument.voice() else {
         return Err(ScoreError::Layer { instrument: instrument.name().to_owned(), layer: "textures" });
     };
-    Ok(Track::Texture { instrument, texture: Texture { of, seed }, fade_in, fade_out })
+    Ok(Track::Texture { instrument, texture: Texture { of, seed }, gain_db, fade_in, fade_out })
 }
 
 /// Fades the last `frames` frames to nothing.

@@ -246,8 +246,11 @@ mod tests {
         for name in ["hall", "room", "cathedral"] {
             let room = Room { damping_hz: 20_000.0, ..Room::named(name).unwrap() };
             let half = (0.5 * room.seconds * RATE) as usize;
-            let response = response(&room, 2 * half + 9600);
-            let (early, late) = (power(&response[4800..9600]), power(&response[4800 + half..9600 + half]));
+            let response = response(&room, 3 * half + 14_400);
+            // Once the first reflections are over.
+            let from = (0.15 * room.seconds * RATE) as usize + 4800;
+            let part = |from: usize| power(&response[from..from + 4800]);
+            let (early, late) = (part(from), part(from + half));
             let fallen = 10.0 * (early / late).log10();
             // Half of its time: 30 dB, and a little more for the highs, which are damped.
             assert!((28.0..38.0).contains(&fallen), "{name}: {fallen} dB");

@@ -40,6 +40,8 @@ pub(super) enum Track {
     Texture {
         instrument: Instrument,
         texture: Texture,
+        /// How much louder than usual.
+        gain_db: f32,
         /// Frames of the fade at the bar line, 0 when it goes on from the section before.
         fade_in: usize,
         /// Frames of the fade after the section's end, 0 when it goes on in the next section.
@@ -100,13 +102,17 @@ impl Track {
                 };
                 part.play(span, &mut sound, goes_on)?;
             }
-            Self::Texture { texture, fade_in, fade_out, .. } => {
+            Self::Texture { texture, gain_db, fade_in, fade_out, .. } => {
                 let until = (span.lead + span.frames + fade_out).min(span.total);
                 let mut canvas = Canvas { left: &mut sound.left[..until], right: &mut sound.right[..until] };
                 if !texture.play(span.start, &mut canvas, goes_on) {
                     return None;
                 }
+                let gain = 10f32.powf(0.05 * gain_db);
                 for side in [&mut sound.left, &mut sound.right] {
+                    for sample in side.iter_mut() {
+                        *sample *= gain;
+                    }
                     fade(&mut side[span.lead..], *fade_in, |share| share);
                     fade(&mut side[(span.lead + span.frames).min(until)..until], *fade_out, |share| {
                         1.0 - share

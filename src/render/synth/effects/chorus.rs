@@ -36,7 +36,9 @@ impl Chorus {
         let wet = self.mix / f32::from(voices).sqrt();
         for (side, apart) in [(&mut sound.left, 0.0), (&mut sound.right, 0.25)] {
             let dry = side.clone();
-            side.iter_mut().for_each(|sample| *sample *= 1.0 - 0.5 * self.mix);
+            for sample in side.iter_mut() {
+                *sample *= 1.0 - 0.5 * self.mix;
+            }
             for voice in 0..voices {
                 let apart = apart + f32::from(voice) / f32::from(voices);
                 let hz = self.hz * (1.0 + 0.13 * f32::from(voice));

@@ -15,7 +15,7 @@ pub(super) struct Crush {
 }
 
 impl Crush {
-    pub(super) fn apply(&self, sound: &mut Stereo, clock: Clock) {
+    pub(super) fn apply(self, sound: &mut Stereo, clock: Clock) {
         let steps = f32::from(self.bits.clamp(2, 16) - 1).exp2();
         let share = f64::from(self.hz.min(RATE) / RATE);
         for side in [&mut sound.left, &mut sound.right] {

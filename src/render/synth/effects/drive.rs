@@ -20,14 +20,13 @@ pub(super) struct Drive {
 const TAPS: usize = 16;
 /// Values halfway between two samples: a windowed sinc over sixteen of them.
 static HALFWAY: LazyLock<[f32; TAPS]> = LazyLock::new(|| {
-    let mut taps: [f64; TAPS] = std::array::from_fn(|k| {
+    let taps: [f64; TAPS] = std::array::from_fn(|k| {
         let x = k as f64 - (TAPS as f64 / 2.0 - 0.5);
         let window = (std::f64::consts::PI * x / (TAPS as f64 + 1.0)).cos().powi(2);
         (std::f64::consts::PI * x).sin() / (std::f64::consts::PI * x) * window
     });
     let sum: f64 = taps.iter().sum();
-    taps.iter_mut().for_each(|tap| *tap /= sum);
-    taps.map(|tap| tap as f32)
+    taps.map(|tap| (tap / sum) as f32)
 });
 
 /// Frames that are worked on at a time.
@@ -36,14 +35,16 @@ const BLOCK: usize = 512;
 const USUAL: f32 = 0.25;
 
 impl Drive {
-    pub(super) fn apply(&self, sound: &mut Stereo) {
+    pub(super) fn apply(self, sound: &mut Stereo) {
         let gain = 1.0 + 45.0 * self.amount * self.amount;
         let level = USUAL / soften(gain * USUAL);
         for side in [&mut sound.left, &mut sound.right] {
             if self.cabinet {
                 // What is muddy when it is driven goes out before.
                 let mut tight = Filter::new(130.0, 0.6);
-                side.iter_mut().for_each(|sample| *sample = tight.next(*sample).high);
+                for sample in side.iter_mut() {
+                    *sample = tight.next(*sample).high;
+                }
             }
             saturate(side, gain, level);
             if self.cabinet {
@@ -68,8 +69,12 @@ fn saturate(side: &mut [f32], gain: f32, level: f32) {
     let shape = |x: f32| level * soften(gain * x);
     let mut between = vec![0.0_f32; side.len() + 2 * edge];
     convolve(&taps, &input, &mut between[edge..edge + side.len()]);
-    between.iter_mut().for_each(|sample| *sample = shape(*sample));
-    side.iter_mut().for_each(|sample| *sample = 0.5 * shape(*sample));
+    for sample in &mut between {
+        *sample = shape(*sample);
+    }
+    for sample in side.iter_mut() {
+        *sample = 0.5 * shape(*sample);
+    }
     // The value at a sample from those halfway to its sides.
     let mut rest = vec![0.0_f32; side.len()];
     convolve(&taps, &between, &mut rest);

@@ -72,7 +72,9 @@ impl Effects {
         if let Some(tone) = &self.tone {
             for side in [&mut sound.left, &mut sound.right] {
                 let mut filter = Filter::new(tone.low_pass, 0.7);
-                side.iter_mut().for_each(|sample| *sample = filter.next(*sample).low);
+                for sample in side.iter_mut() {
+                    *sample = filter.next(*sample).low;
+                }
             }
         }
         if let Some(chorus) = &self.chorus {

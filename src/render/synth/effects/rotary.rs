@@ -29,7 +29,7 @@ const SPLIT_HZ: f32 = 800.0;
 const ARM_MS: f32 = 0.35;
 
 impl Rotary {
-    pub(super) fn apply(&self, sound: &mut Stereo, clock: Clock) {
+    pub(super) fn apply(self, sound: &mut Stereo, clock: Clock) {
         let (horn, drum) = if self.fast { (6.6, 5.7) } else { (0.8, 0.66) };
         // Two microphones hear opposite sides, and some of each other.
         for (side, apart) in [(&mut sound.left, 0.0_f32), (&mut sound.right, 0.38)] {

@@ -68,3 +68,55 @@ impl Drum {
         matches!(self, Hat | Pedal | Open | Ride | RideBell | Shaker | Tambourine | Triangle)
     }
 }
+
+#[cfg(test)]
+impl Drum {
+    /// Every one of them.
+    pub(super) const ALL: [Self; 45] = [
+        Self::Kick,
+        Self::LowKick,
+        Self::Snare,
+        Self::Rim,
+        Self::Clap,
+        Self::Snap,
+        Self::Hat,
+        Self::Pedal,
+        Self::Open,
+        Self::Ride,
+        Self::RideBell,
+        Self::Crash,
+        Self::China,
+        Self::Swell,
+        Self::HighTom,
+        Self::Tom,
+        Self::LowTom,
+        Self::Cowbell,
+        Self::Shaker,
+        Self::Tambourine,
+        Self::HighConga,
+        Self::Conga,
+        Self::HighBongo,
+        Self::Bongo,
+        Self::Timpani,
+        Self::ConcertBass,
+        Self::FieldSnare,
+        Self::Triangle,
+        Self::Castanets,
+        Self::Woodblock,
+        Self::Claves,
+        Self::Guiro,
+        Self::HighAgogo,
+        Self::Agogo,
+        Self::HighSurdo,
+        Self::Surdo,
+        Self::Tamborim,
+        Self::HighTaiko,
+        Self::Taiko,
+        Self::HighFrame,
+        Self::Frame,
+        Self::HighCajon,
+        Self::Cajon,
+        Self::Riser,
+        Self::Impact,
+    ];
+}

@@ -157,8 +157,9 @@ impl Performance<'_> {
                 let along =
                     if count == 1 { 0.0 } else { 2.0 * f32::from(number) / f32::from(count - 1) - 1.0 };
                 let seat = self.place + self.section.width * along;
-                let shuffled = f32::from((number * 3 + 1) % count) / f32::from(count.max(2) - 1);
-                let stray = if count == 1 { 0.0 } else { 2.0 * shuffled - 1.0 };
+                // Sharp and flat ones in turn, so that the section as a whole is in tune.
+                let rank = if number % 2 == 0 { number / 2 } else { count - 1 - number / 2 };
+                let stray = if count == 1 { 0.0 } else { 2.0 * f32::from(rank) / f32::from(count - 1) - 1.0 };
                 let cents = self.section.cents * (stray + 0.25 * random.bipolar());
                 let (left, right) = pan(seat);
                 let share = 1.0 / f32::from(count).sqrt();

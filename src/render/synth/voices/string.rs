@@ -16,7 +16,7 @@ pub(super) fn stiff(hz: f32, n: f32, b: f32) -> f32 {
 
 /// Partials that all start upwards pile up in one peak. With the signs of Rudin and Shapiro they do so least.
 pub(super) fn sign(number: u32) -> f32 {
-    if (number & (number >> 1)).count_ones() % 2 == 0 { 1.0 } else { -1.0 }
+    if (number & (number >> 1)).count_ones().is_multiple_of(2) { 1.0 } else { -1.0 }
 }
 
 pub(super) fn scale(partials: &mut [Partial], level: f32) {
@@ -36,8 +36,8 @@ pub(super) fn knock(level: f32, hz: f32, q: f32, seconds: f32, random: &mut Rand
     let mut amplitude = level * 2.0;
     let length = frames(seconds * 3.0);
     for (i, (left, right)) in canvas.left.iter_mut().zip(canvas.right.iter_mut()).take(length).enumerate() {
-        let end = ((length - i) as f32 * (1.0 / 64.0)).min(1.0);
-        let sample = end * amplitude * filter.next(noise.next()).band;
+        let edge = (i.min(length - i) as f32 * (1.0 / 24.0)).min(1.0);
+        let sample = edge * amplitude * filter.next(noise.next()).band;
         *left += sample;
         *right += sample;
         amplitude *= fall;

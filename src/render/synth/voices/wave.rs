@@ -60,7 +60,9 @@ impl Pair {
         let waves = [soft, loud].map(|amplitudes| {
             let scale = 1.0 / power(amplitudes);
             let mut wave = period(amplitudes, 0.06);
-            wave.iter_mut().for_each(|sample| *sample *= scale);
+            for sample in &mut wave {
+                *sample *= scale;
+            }
             wave
         });
         Self(Box::new(std::array::from_fn(|i| [waves[0][i % SIZE], waves[1][i % SIZE]])))
@@ -150,7 +152,7 @@ mod tests {
             let mut bins = spectrum.make_output_vec();
             spectrum.process(&mut wave.clone(), &mut bins).unwrap();
             let heard = (0.5 * RATE / hz) as usize;
-            let above: f32 = bins.iter().skip(heard + 1).map(|bin| bin.norm_sqr()).sum();
+            let above: f32 = bins.iter().skip(heard + 1).map(Complex::norm_sqr).sum();
             assert!(above / bins[1].norm_sqr() < 1e-9, "{hz} Hz: {above}");
         }
     }

@@ -207,7 +207,7 @@ pub(super) fn crickets(seed: u64, start: i64, canvas: &mut Canvas<'_>) {
                 for i in frame..until {
                     let along = (into as usize + i - frame) as f32 / CONTROL as f32;
                     let gain = level * (from + (to - from) * along);
-                    let phase = (step as u64).wrapping_mul((start + i as i64) as u64) as u32;
+                    let phase = u64::from(step).wrapping_mul((start + i as i64) as u64) as u32;
                     let sample = gain * (sine.at(phase) + 0.15 * sine.at(phase.wrapping_mul(2)));
                     canvas.left[i] += to_left * sample;
                     canvas.right[i] += to_right * sample;

@@ -106,7 +106,7 @@ impl Texture {
         match self.of {
             Weather::Thunder => self.events(start, 11.0, 9.0, canvas, weather::clap),
             Weather::Birds => {
-                self.events(start, 0.9, 3.0, canvas, |random| creatures::phrase(self.seed, random))
+                self.events(start, 0.9, 3.0, canvas, |random| creatures::phrase(self.seed, random));
             }
             Weather::City => self.events(start, 5.0, 9.0, canvas, machines::passes),
             Weather::Crickets => creatures::crickets(self.seed, start, canvas),

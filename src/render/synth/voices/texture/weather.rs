@@ -212,10 +212,10 @@ pub(super) fn fire(seconds: f32, random: &mut Random, canvas: &mut Canvas<'_>) {
     let frames = canvas.left.len();
     for _ in 0..(frames as f32 / RATE * 5.0) as usize {
         let at = random.below(frames);
-        for _ in 0..1 + random.below(6) {
+        for _ in 0..=random.below(6) {
             let at = (at + random.below(4800)).min(frames - 1);
             let size = random.unit() as f32;
-            let level = 0.05 + 0.5 * size.powi(7);
+            let level = 0.05 + 0.3 * size.powi(6);
             let (to_left, to_right) = pan(1.2 * random.unit() as f32 - 0.6);
             let hz = random.between(900.0, 5200.0) as f32 * (1.2 - 0.7 * size);
             let mut ring = Filter::new(hz, 2.2);
