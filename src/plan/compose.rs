@@ -15,7 +15,7 @@ use crate::{
     },
     request::{Request, SEED_MAX},
     wire::{
-        CompositionPlan, Density, Ending, FieldError, Inference, PlanSection, Pulse, Role, Source, Theme,
+        CompositionPlan, Density, Ending, FieldError, Inference, PlanSection, Role, Source, Theme,
         Transition, TransitionKind,
     },
 };
@@ -31,7 +31,11 @@ pub(super) fn compose(request: &Request) -> Result<Plan, PlanError> {
         style: decisions.style,
         second: decisions.second,
         era: decisions.era,
-        style_named: !brief.styles.is_empty() || !brief.hinted_styles.is_empty() || brief.era.is_some(),
+        joins: !brief.styles.is_empty() || !brief.implied_styles.is_empty(),
+        style_known: ![&brief.styles, &brief.implied_styles, &brief.hinted_styles]
+            .iter()
+            .all(|said| said.is_empty())
+            || brief.era.is_some(),
         long: decisions.seconds >= LONG_SECONDS,
         seed: request.seed,
     };
@@ -60,7 +64,7 @@ impl Draft<'_> {
         let sections = self.sections(&shape, &division, ending);
         let source = if ending_words.is_some() { Source::Prompt } else { Source::Style };
         let because = ending_words.or_else(|| Some(self.decisions.style.name.clone()));
-        self.note(entry("ending", ending_name(ending), source, because));
+        self.note(entry("ending", ending.name().to_owned(), source, because));
         self.note_theme();
         let warnings = self.note_wishes(&division, &sections);
         Plan::from_authored(self.into_wire(sections, ending), warnings)
@@ -144,7 +148,7 @@ impl Draft<'_> {
                 space: brief.space.as_ref().map(|said| said.value.name.clone()),
                 era: brief.era.as_ref().map(|said| said.value.name.clone()),
                 density,
-                pulse: brief.pulse.as_ref().map_or(Pulse::Normal, |said| said.value),
+                pulse: decisions.pulse,
                 swing: brief.swing.as_ref().map(|said| said.value),
                 moods: unique(brief.moods.iter().map(|said| said.value.name.clone())),
                 dynamic_curve: sections
@@ -205,10 +209,7 @@ impl Draft<'_> {
             said("theme.era", era.value.name.clone(), &era.words);
         }
         if let Some(density) = &brief.density {
-            said("theme.density", density_name(density.value), &density.words);
-        }
-        if let Some(pulse) = &brief.pulse {
-            said("theme.pulse", pulse_name(pulse.value), &pulse.words);
+            said("theme.density", density.value.name().to_owned(), &density.words);
         }
         if let Some(swing) = &brief.swing {
             said("theme.swing", format!("{}", swing.value), &swing.words);
@@ -261,34 +262,6 @@ fn liveliness(usual: Notes, energy: f64, density: Density) -> Notes {
         1 => Notes::Usual,
         _ => Notes::Many,
     }
-}
-
-fn ending_name(ending: Ending) -> String {
-    match ending {
-        Ending::Cadence => "cadence",
-        Ending::Ritardando => "ritardando",
-        Ending::Fade => "fade",
-        Ending::Stop => "stop",
-    }
-    .to_owned()
-}
-
-fn density_name(density: Density) -> String {
-    match density {
-        Density::Sparse => "sparse",
-        Density::Usual => "usual",
-        Density::Dense => "dense",
-    }
-    .to_owned()
-}
-
-fn pulse_name(pulse: Pulse) -> String {
-    match pulse {
-        Pulse::Half => "half",
-        Pulse::Normal => "normal",
-        Pulse::Double => "double",
-    }
-    .to_owned()
 }
 
 fn label(role: Role, choruses: usize) -> String {

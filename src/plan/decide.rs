@@ -10,11 +10,14 @@ use crate::{
         vocabulary::{Era, Style, TempoWord, vocabulary},
     },
     request::{DURATION_SECONDS, Request, TEMPO_BPM},
-    wire::{FieldError, Inference, Source},
+    wire::{FieldError, Inference, Pulse, Source},
 };
 
 /// Share by which a tempo that is said to be "around" a number may differ from it.
 const AROUND: f64 = 0.03;
+
+/// How many times the usual tempo another way to count it begins.
+const OTHER_COUNT: f64 = 1.7;
 
 /// What a piece is.
 pub(super) struct Decisions {
@@ -27,6 +30,8 @@ pub(super) struct Decisions {
     pub(super) key: Key,
     pub(super) tempo_bpm: f64,
     pub(super) seconds: f64,
+    /// How the drums count.
+    pub(super) pulse: Pulse,
     /// Mean energy of the moods, -1 to 1.
     pub(super) energy: f64,
     pub(super) inferred: Vec<Inference>,
@@ -65,6 +70,7 @@ impl Decisions {
         let tempo = Guess::of(request, brief, style.value, metre.value)?;
         let seconds = seconds(request, brief, metre.value, &tempo)?;
         let tempo = tempo.fitted(seconds.value, metre.value);
+        let pulse = pulse(brief, style.value, metre.value, &tempo);
         let moods = brief.moods.len().max(1) as f64;
         let energy = brief.moods.iter().map(|said| said.value.energy).sum::<f64>() / moods;
         let rounded = |number: f64| format!("{}", (number * 100.0).round() / 100.0);
@@ -75,6 +81,9 @@ impl Decisions {
             entry("key", key.value.to_string(), key.source, key.because.clone()),
             entry("tempo_bpm", rounded(tempo.value), tempo.source, tempo.because.clone()),
         ];
+        if let Some(because) = pulse.because {
+            inferred.push(entry("theme.pulse", pulse.value.name().to_owned(), pulse.source, Some(because)));
+        }
         if let Some(second) = second {
             let because = brief.styles.iter().find(|said| said.value.name == second.name);
             let because = because.map(|said| said.words.clone());
@@ -93,6 +102,7 @@ impl Decisions {
             key: key.value,
             tempo_bpm: tempo.value,
             seconds: seconds.value,
+            pulse: pulse.value,
             energy,
             inferred,
         })
@@ -108,9 +118,14 @@ fn allowed(brief: &Brief, style: &Style) -> bool {
     !brief.avoided.iter().any(|said| said.value.name == style.name)
 }
 
-/// The first style named; else one that is hinted at; else that of the age; else whichever suits instruments and mood best.
+/// The first style named; else one that is implied or hinted at; else that of the age; else whichever suits instruments and mood best.
 fn style(brief: &Brief) -> Decided<&'static Style> {
-    let named = brief.styles.iter().chain(&brief.hinted_styles).find(|said| allowed(brief, said.value));
+    let named = brief
+        .styles
+        .iter()
+        .chain(&brief.implied_styles)
+        .chain(&brief.hinted_styles)
+        .find(|said| allowed(brief, said.value));
     if let Some(said) = named {
         return Decided::said(said.value, &said.words);
     }
@@ -303,6 +318,26 @@ impl Guess {
             }
             (_, because) => Decided::new(bpm, source, because),
         }
+    }
+}
+
+/// How the drums count: as the prompt says; else half or twice as fast where a tempo that was asked for is about twice or half
+/// what the style counts. "Trap at 140" is what others write as 70.
+fn pulse(brief: &Brief, style: &Style, metre: Metre, tempo: &Decided<f64>) -> Decided<Pulse> {
+    if let Some(said) = &brief.pulse {
+        return Decided::said(said.value, &said.words);
+    }
+    let usual = usual(style, metre);
+    let because = || format!("{} counts {} to {} bpm", style.name, usual[0].round(), usual[1].round());
+    let asked_for = style.rhythmic && matches!(tempo.source, Source::Request | Source::Prompt);
+    match tempo.value {
+        bpm if asked_for && bpm >= OTHER_COUNT * usual[1] => {
+            Decided::new(Pulse::Half, Source::Style, because())
+        }
+        bpm if asked_for && bpm <= usual[0] / OTHER_COUNT => {
+            Decided::new(Pulse::Double, Source::Style, because())
+        }
+        _ => Decided::new(Pulse::Normal, Source::Style, None),
     }
 }
 

@@ -34,8 +34,10 @@ pub(super) struct Sources {
     pub(super) second: Option<&'static Style>,
     /// The age, and whether the style is its own.
     pub(super) era: Option<(&'static Era, bool)>,
-    /// Whether the prompt names a kind of music in some way.
-    pub(super) style_named: bool,
+    /// Whether the prompt names a kind of music, whose usual players join those who are named.
+    pub(super) joins: bool,
+    /// Whether the prompt names a kind of music in some way, in which "a guitar" is the one that is usual in it.
+    pub(super) style_known: bool,
     /// Whether the piece is long enough for many players.
     pub(super) long: bool,
     pub(super) seed: u64,
@@ -52,7 +54,7 @@ pub(super) fn players(brief: &Brief, sources: &Sources) -> Players {
     let mut names: Vec<Option<&'static str>> = brief
         .wanted
         .iter()
-        .map(|said| meant(&said.value, sources.style_named.then_some(&all_usual), &excluded))
+        .map(|said| meant(brief, &said.value, sources.style_known.then_some(&all_usual), &excluded))
         .collect();
     let mut usual = trimmed(&all_usual, sources);
     techniques(brief, &excluded, &mut names, &mut usual, &mut players);
@@ -76,7 +78,7 @@ pub(super) fn players(brief: &Brief, sources: &Sources) -> Players {
     }
     leads.append(&mut named.lead);
     named.lead = leads;
-    players.everybody = filled(named, &usual, brief.alone.is_some(), sources.style_named);
+    players.everybody = filled(named, &usual, brief.alone.is_some(), sources.joins);
     if brief.alone.is_none() {
         fill_up(&mut players.everybody, &excluded);
     }
@@ -195,9 +197,23 @@ fn fill(layer: &mut Vec<String>, usual: &[String]) {
 }
 
 /// Which instrument is meant: of a family the one that the named style usually has.
-fn meant(wanted: &Wanted, usual: Option<&Orchestration>, excluded: &[&str]) -> Option<&'static str> {
+fn meant(
+    brief: &Brief,
+    wanted: &Wanted,
+    usual: Option<&Orchestration>,
+    excluded: &[&str],
+) -> Option<&'static str> {
     let free: Vec<&'static str> =
         wanted.candidates.iter().copied().filter(|name| !excluded.contains(name)).collect();
+    // "A four on the floor beat" is one kit.
+    let kit = |name: &&'static str| {
+        let rhythm =
+            vocabulary().instrument(name).is_some_and(|instrument| instrument.layer == Layer::Rhythm);
+        rhythm && free.len() > 1 && brief.wanted.iter().any(|said| said.value.candidates == [*name])
+    };
+    if let Some(kit) = free.iter().copied().find(kit) {
+        return Some(kit);
+    }
     let mut usual = usual.into_iter().flat_map(Orchestration::names);
     usual.find_map(|name| free.iter().find(|free| **free == name)).or(free.first()).copied()
 }

@@ -57,7 +57,8 @@ fn rhythm(random: &mut Random, metre: Metre, tempo_bpm: f64, lively: Liveliness)
     let quick = 60.0 / tempo_bpm >= SHORT_BEAT_SECONDS;
     let one_bar = metre.bar_seconds(tempo_bpm) > LONG_BAR_SECONDS;
     let opening = cell(random, spans[0], lively, quick);
-    let rests = random.chance(0.12 + 0.25 * lively.syncopation) && opening.len() > 1 && opening[0] <= 2.0;
+    // Now and then the tune sets in after the beat.
+    let rests = random.chance(0.08 + 0.2 * lively.syncopation) && opening.len() > 2 && opening[0] <= 1.0;
     let mut notes: Vec<Length> = Vec::new();
     let mut push = |cell: &[f64], rests: bool| {
         let from = notes.iter().filter(|note| note.sounds).count();
@@ -68,7 +69,6 @@ fn rhythm(random: &mut Random, metre: Metre, tempo_bpm: f64, lively: Liveliness)
         notes.extend(lengths);
         from
     };
-    // An opening of one note would be no tune: where the bar is a single span, it takes two at least.
     push(opening, rests);
     let middle = spans.len() - usize::from(one_bar);
     for span in &spans[1..middle.max(1)] {
@@ -152,8 +152,14 @@ fn cell(random: &mut Random, span: f64, lively: Liveliness, quick: bool) -> Cell
         let fullness = cell.len() as f64 / span * if span <= 3.0 { 1.0 } else { 1.15 };
         let suits = (-((fullness - wanted) / 0.22).powi(2)).exp() + 0.02;
         let against = if off_beat(cell, span) { lively.syncopation } else { 1.0 - 0.75 * lively.syncopation };
-        let short = cell.iter().any(|eighths| *eighths < 1.0);
-        if short && !quick { 0.0 } else { suits * against }
+        let short = match lively.notes {
+            _ if !cell.iter().any(|eighths| *eighths < 1.0) => 1.0,
+            _ if !quick => 0.0,
+            Notes::Few => 0.1,
+            Notes::Usual => 0.2 + 0.5 * lively.syncopation,
+            Notes::Many => 0.8,
+        };
+        suits * against * short
     };
     let total: f64 = cells.iter().map(weight).sum();
     let mut left = random.between(0.0, total);

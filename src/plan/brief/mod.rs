@@ -27,7 +27,9 @@ pub(super) struct Brief {
     pub(super) metre: Option<Said<Metre>>,
     /// Kinds of music, in the order of the prompt.
     pub(super) styles: Vec<Said<&'static Style>>,
-    /// Kinds of music that are meant if no other is named.
+    /// Kinds of music that a dance or a band belongs to: meant if no other is named.
+    pub(super) implied_styles: Vec<Said<&'static Style>>,
+    /// Kinds of music that a vague word hints at: meant if no other is named or implied.
     pub(super) hinted_styles: Vec<Said<&'static Style>>,
     /// Kinds of music that it shall not be.
     pub(super) avoided: Vec<Said<&'static Style>>,
@@ -35,6 +37,8 @@ pub(super) struct Brief {
     pub(super) wanted: Vec<Said<Wanted>>,
     /// The words that say that nobody else plays.
     pub(super) alone: Option<String>,
+    /// The words that call somebody's part a solo.
+    solo: Option<String>,
     /// The words that say that there is no melody.
     pub(super) tuneless: Option<String>,
     /// Who shall not play.
@@ -146,19 +150,24 @@ pub(super) fn read(prompt: &str, negative: &str) -> Brief {
     reader::read(prompt, false, &mut brief);
     reader::read(negative, true, &mut brief);
     // "Dark, not sad" does not mean happy: the opposite of what is not wanted must agree with what is.
-    for opposite in std::mem::take(&mut brief.opposites) {
+    let opposites = std::mem::take(&mut brief.opposites);
+    for opposite in opposites.iter().cloned() {
         let disagrees = |said: &Said<&'static Mood>| {
             said.value.opposite == opposite.value.name || opposite.value.opposite == said.value.name
         };
-        if brief.moods.iter().any(disagrees) {
+        if brief.moods.iter().chain(&opposites).any(disagrees) {
             brief.avoided_words.push(opposite.words);
         } else {
             brief.moods.push(opposite);
         }
     }
     // A solo among others, in a style that has others, is a passage of the piece.
-    let others = brief.wanted.len() > 1 && !(brief.styles.is_empty() && brief.hinted_styles.is_empty());
-    brief.alone = brief.alone.filter(|words| !(others && words.starts_with("solo ")));
+    let in_style = !(brief.styles.is_empty() && brief.hinted_styles.is_empty());
+    let others = brief.wanted.len() > 1;
+    brief.alone = brief.alone.filter(|words| !(others && in_style && words.starts_with("solo ")));
+    if !others && !in_style {
+        brief.alone = brief.alone.or(brief.solo.take());
+    }
     brief
 }
 

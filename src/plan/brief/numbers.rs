@@ -77,7 +77,11 @@ impl Numbers<'_> {
                 return (unit > 0).then(|| (skip + 1 + unit, Tempo::between(first, last)));
             }
             let unit = self.bpm_unit(at + 1);
-            return (unit > 0).then_some((1 + unit, Tempo::Exact(first)));
+            // A number that is a clause by itself: "house, 124".
+            let begins = at.checked_sub(1).is_some_and(|before| self.0[before].ends_clause);
+            let bare =
+                begins && (self.0[at].ends_clause || at + 1 == self.0.len()) && self.bare_bpm(at).is_some();
+            return (unit > 0 || bare).then_some((1 + unit, Tempo::Exact(first)));
         }
         match self.lower(at) {
             "bpm" | "tempo" => {

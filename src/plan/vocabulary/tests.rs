@@ -176,7 +176,6 @@ fn rows() -> Vec<String> {
         let players: Vec<String> = style.instruments.layers().iter().map(|(_, names)| list(names)).collect();
         let players: Vec<&str> =
             players.iter().map(String::as_str).filter(|names| !names.is_empty()).collect();
-        let ending = serde_json::to_value(style.ending).unwrap();
         format!(
             "| `{}` | {} to {} | {} | {} | {} | {} |",
             style.name,
@@ -184,7 +183,7 @@ fn rows() -> Vec<String> {
             style.tempo[1],
             style.metre,
             modes.join(", "),
-            ending.as_str().unwrap(),
+            style.ending.name(),
             players.join("; ")
         )
     });

@@ -108,7 +108,7 @@ impl Reader<'_> {
             }
             Meaning::Metre(word) => {
                 if !negated {
-                    self.hint_style(word.style.as_deref(), at, count);
+                    self.imply_style(word.style.as_deref(), at, count);
                 }
                 let said = self.said(word.metre, at, count);
                 return self.take_one(said, |brief| &mut brief.metre);
@@ -138,7 +138,7 @@ impl Reader<'_> {
             }
             Meaning::Swing(word) => {
                 if !negated {
-                    self.hint_style(word.style.as_deref(), at, count);
+                    self.imply_style(word.style.as_deref(), at, count);
                 }
                 return self
                     .take_or_opposite((word.share, word.negated), (at, count), |brief| &mut brief.swing);
@@ -149,10 +149,10 @@ impl Reader<'_> {
         0
     }
 
-    pub(super) fn hint_style(&mut self, style: Option<&str>, at: usize, count: usize) {
+    pub(super) fn imply_style(&mut self, style: Option<&str>, at: usize, count: usize) {
         if let Some(style) = style.and_then(|name| vocabulary().style(name)) {
             let said = self.said(style, at, count);
-            self.brief.hinted_styles.push(said);
+            self.brief.implied_styles.push(said);
         }
     }
 

@@ -37,6 +37,8 @@ impl Reader<'_> {
         let with_mode = (at + 1..end).any(|at| self.mode(at).is_some());
         match (with_mode, count) {
             (true, _) => !article || ends || count > 2,
+            // One of several is a chord.
+            (false, 1) if !introduced && self.among_chords(at) => false,
             (false, 1) if written.contains(['#', '♯', '♭']) => true,
             // "Dm", "Bb": no English words but "Am".
             (false, 1) if capital && matches!(&written[1..], "m" | "b" | "bm") => {
@@ -46,5 +48,16 @@ impl Reader<'_> {
             (false, _) if capital && written != "A" => introduced || ends,
             (false, _) => introduced && (ends || !written.eq_ignore_ascii_case("a")),
         }
+    }
+
+    /// Whether a chord is written next to this one.
+    fn among_chords(&self, at: usize) -> bool {
+        let chord = |at: usize| {
+            self.tokens.get(at).is_some_and(|token| {
+                token.written.starts_with(|c: char| c.is_ascii_uppercase())
+                    && token.written.parse::<Key>().is_ok()
+            })
+        };
+        chord(at + 1) || at.checked_sub(1).is_some_and(chord)
     }
 }

@@ -331,7 +331,7 @@ impl Reader<'_> {
                 for name in &ensemble.players {
                     self.want_one_of(vec![name.as_str()], Last::Nothing, at, count);
                 }
-                self.hint_style(ensemble.style.as_deref(), at, count);
+                self.imply_style(ensemble.style.as_deref(), at, count);
                 if ensemble.alone {
                     self.brief.alone = Some(self.written(at, count));
                 }
@@ -383,6 +383,9 @@ impl Reader<'_> {
         if let Last::Player(player) = before {
             if is(&self.words.leads) {
                 self.brief.wanted[player].value.leads = true;
+                if phrase == "solo" {
+                    self.brief.solo = Some(format!("{} {phrase}", self.brief.wanted[player].words));
+                }
             }
             if is(&self.words.alone_after) && !self.negation.holds() {
                 self.brief.alone = Some(format!("{} {phrase}", self.brief.wanted[player].words));

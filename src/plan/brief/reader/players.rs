@@ -86,8 +86,12 @@ impl Reader<'_> {
             Meaning::Instrument(instrument) => (vec![instrument.name.as_str()], false),
             _ => return 0,
         };
-        let left_out = self.said(LeftOut { names, family }, at, count);
-        self.brief.left_out.push(left_out);
+        if names.is_empty() {
+            self.brief.not_understood.push(self.denied((), at, count).words);
+        } else {
+            let left_out = self.said(LeftOut { names, family }, at, count);
+            self.brief.left_out.push(left_out);
+        }
         self.negation.used = true;
         self.last = Last::LeftOut;
         0
