@@ -56,7 +56,7 @@ fn track(instrument: Instrument, duty: Duty, notes: Vec<Note>) -> Track {
 }
 
 fn pitch(at: f64, seconds: f64, pitch: i32, velocity: f32) -> Note {
-    Note { at, seconds, tone: Tone::Pitch(pitch), velocity }
+    Note::new(at, seconds, Tone::Pitch(pitch), velocity)
 }
 
 /// One note of an instrument, without a room.
@@ -133,7 +133,7 @@ fn beat(who: Instrument) -> Vec<Note> {
             for (step, mark) in steps.bytes().enumerate().filter(|(_, mark)| *mark != b'.') {
                 let velocity = if mark == b'x' { 0.75 } else { 0.4 };
                 let at = 2.0 * f64::from(bar) + 0.125 * step as f64;
-                notes.push(Note { at, seconds: 0.0, tone: Tone::Hit(drum), velocity });
+                notes.push(Note::new(at, 0.0, Tone::Hit(drum), velocity));
             }
         }
     }
@@ -340,7 +340,7 @@ fn every_kit_has_every_drum() {
     use Drum::{Riser, Swell};
     for who in Instrument::all().filter(|who| who.family() == Family::Kit) {
         for drum in Drum::ALL {
-            let note = Note { at: 0.0, seconds: 0.5, tone: Tone::Hit(drum), velocity: 0.8 };
+            let note = Note::new(0.0, 0.5, Tone::Hit(drum), 0.8);
             let sound = track(who, Duty::Ground, vec![note]).render(span(6.0), &console(), &|| true).unwrap();
             let loudest = peak(&sound.left).max(peak(&sound.right));
             assert!(loudest > 0.004, "{}: {drum:?} peaks at {loudest}", who.name());

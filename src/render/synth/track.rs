@@ -150,7 +150,11 @@ impl Part<'_> {
                 Tone::Hit(drum) => voice.hit(drum, &cue, &mut random, &mut canvas),
                 Tone::Pitch(_) => {
                     let before = self.before(number);
-                    let how = Articulation { legato: voice.glides(), ..Articulation::default() };
+                    let how = Articulation {
+                        mute: note.mute,
+                        legato: note.legato || voice.glides(),
+                        accent: f32::from(u8::from(note.accent)),
+                    };
                     voice.play(&cue.articulated(how, before), &mut random, &mut canvas);
                 }
             }

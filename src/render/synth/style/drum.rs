@@ -72,7 +72,7 @@ impl Drum {
 #[cfg(test)]
 impl Drum {
     /// Every one of them.
-    pub(super) const ALL: [Self; 45] = [
+    pub(in crate::render::synth) const ALL: [Self; 45] = [
         Self::Kick,
         Self::LowKick,
         Self::Snare,
