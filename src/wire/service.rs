@@ -39,6 +39,7 @@ pub struct DeviceInfo {
 
 /// One engine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[expect(clippy::struct_excessive_bools, reason = "what an engine can do, as fields of JSON")]
 pub struct EngineInfo {
     /// Name, as in a request.
     pub name: String,

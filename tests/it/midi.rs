@@ -60,9 +60,12 @@ fn played(request: &Request, plan: &Plan) -> Played {
     mix::join(plan, sections, Spec::stereo(plan.rate()), &Never).unwrap().played.unwrap()
 }
 
-/// Name, program (none for drums) and onsets of the track of each part, and the microseconds at each tempo change.
+/// Name, program (none for drums) and onsets of the track of a part, in ticks with their keys.
+type PartRead = (String, Option<u8>, Vec<(u32, u8)>);
+
+/// The track of each part, and the microseconds of a quarter at each tempo change.
 struct Read {
-    tracks: Vec<(String, Option<u8>, Vec<(u32, u8)>)>,
+    tracks: Vec<PartRead>,
     tempi: Vec<(u32, u32)>,
 }
 
@@ -75,10 +78,10 @@ impl Read {
                 tick += u32::from(event.delta);
                 match event.kind {
                     TrackEventKind::Meta(MetaMessage::TrackName(text)) => {
-                        name = String::from_utf8(text.to_vec()).unwrap()
+                        name = String::from_utf8(text.to_vec()).unwrap();
                     }
                     TrackEventKind::Meta(MetaMessage::Tempo(micros)) => {
-                        read.tempi.push((tick, micros.into()))
+                        read.tempi.push((tick, micros.into()));
                     }
                     TrackEventKind::Midi {
                         message: MidiMessage::ProgramChange { program: number }, ..
@@ -86,7 +89,7 @@ impl Read {
                         program = Some(number.into());
                     }
                     TrackEventKind::Midi { message: MidiMessage::NoteOn { key, .. }, .. } => {
-                        onsets.push((tick, key.into()))
+                        onsets.push((tick, key.into()));
                     }
                     _ => {}
                 }

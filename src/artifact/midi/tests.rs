@@ -194,7 +194,7 @@ fn every_note_is_there_when_it_sounds() {
         let mut random = Random::new(4);
         let mut draw = |at: f64| PlayedNote {
             at,
-            seconds: f64::from(random.between(0.01, 0.06)),
+            seconds: random.between(0.01, 0.06),
             key: 30 + random.below(60) as u8,
             velocity: 1 + random.below(127) as u8,
         };
@@ -249,7 +249,7 @@ fn notes_of_one_key_do_not_overlap() {
 #[test]
 fn a_ritardando_reaches_the_tempo_map() {
     let finished = piece(planned("classical, 120 bpm, 4/4", 30.0));
-    let beats = (0..=8).map(|number| f64::from(number));
+    let beats = (0..=8).map(f64::from);
     let beats: Vec<BeatMark> = beats
         .map(|number| BeatMark { at: 20.0 + 0.5 * number + 0.02 * number * number, beat: 40.0 + number })
         .collect();

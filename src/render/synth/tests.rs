@@ -529,11 +529,11 @@ fn the_notes_are_those_that_sound() {
 fn timpani_have_a_part_and_the_pitch_that_sounds() {
     let mut part = section("a", Role::Chorus, 4.0);
     part.energy = Energy::High;
-    part.orchestration = band(&["drums"], &[], &["strings"], &[], &[]);
+    part.orchestration = band(&["timpani"], &[], &["strings"], &[], &[]);
     let plan = planned(CompositionPlan { style: "cinematic".to_owned(), sections: vec![part], ..sketch() });
     let played = rendered(&plan, 0).played.unwrap();
     let timpani = played.parts.iter().find(|part| part.name == "timpani").unwrap();
-    assert_eq!((timpani.sound, timpani.group.as_str()), (MidiSound::Program(47), "drums"));
+    assert_eq!((timpani.sound, timpani.group.as_str()), (MidiSound::Program(47), "percussion"));
     // The fifth of A minor: E2.
     assert!(timpani.notes.iter().all(|note| note.key == 40));
 }
