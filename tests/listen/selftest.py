@@ -11,6 +11,7 @@ import key
 import likeness
 import motif
 import notes
+import players
 import second_opinion
 import sections
 import sound
@@ -33,7 +34,7 @@ class Sheet:
 
 def run():
     sheet = Sheet()
-    for part in (tempi, keys, midi, motifs, click_detector, levels, silence, contrasts, distances):
+    for part in (tempi, keys, midi, motifs, written, click_detector, levels, silence, contrasts, distances):
         part(sheet)
     print("every detector is right" if sheet.good else "some detectors are wrong")
     return sheet.good
@@ -191,6 +192,54 @@ def motifs(sheet):
     sheet.check("degrees in C major", found == [0, 1, 2, 3, 7, -1, 0.5], [0, 1, 2, 3, 7, -1, 0.5], found)
     found = motif.degree(57, minor) - motif.degree(45, minor)
     sheet.check("an octave in A minor", found == 7, 7, found)
+
+
+def written(sheet):
+    """A piece of piano, drums and motif, as the checks of the MIDI file see it; then the same piece with faults."""
+    theme = [{"degree": d, "beats": b} for d, b in zip([0, 1, 2, 4, 3, 2, 1, 0], [1, 0.5, 0.5, 1, 1, 1, 1, 2])]
+    plan = {
+        "style": "pop", "tempo_bpm": 120.0, "time_signature": "4/4", "key": "D dorian", "theme": {"motif": theme},
+        "sections": [
+            {"id": "s00", "role": "motif", "label": "Motif", "energy": "medium", "start_seconds": 0.0, "length_seconds": 8.0},
+            {"id": "s01", "role": "chorus", "label": "Chorus", "energy": "high", "start_seconds": 8.0, "length_seconds": 8.0},
+        ],
+    }
+    for section in plan["sections"]:
+        section["orchestration"] = {"harmony": ["piano"], "lead": ["piano"]}
+
+    def piece(tune, metre="4/4", drums=True):
+        at, melody = 16.0, []
+        for note in tune:
+            pitch = 62 + key.MODES["dorian"][note["degree"] % 7] + 12 * (note["degree"] // 7)
+            melody.append(notes.Note(at / 2, (at + note["beats"]) / 2, at, pitch, 0))
+            at += note["beats"]
+        chords = [notes.Note(bar * 2.0, bar * 2 + 2.0, bar * 4.0, pitch, 1) for bar in range(8) for pitch in
+                  ((38, 62, 65, 69) if bar % 2 == 0 or bar == 7 else (43, 59, 62, 67))]
+        tracks = {"piano melody": melody, "piano": chords}
+        if drums:
+            tracks["drums"] = [notes.Note(beat / 2, beat / 2 + 0.1, float(beat), 36, notes.DRUMS) for beat in range(32)]
+        markers = [(section["start_seconds"], section["label"]) for section in plan["sections"]]
+        read = notes.Midi(1, 120.0, [metre], "Dm", markers, tracks)
+        prompt = {"style": "pop", "present": ["piano"], "absent": ["rhythm"]}
+        return SimpleNamespace(plan=plan, midi=read, prompt=prompt, stems={}, quarters_per_beat=1.0)
+
+    tune, odd = theme, [{"degree": d, "beats": 1.0} for d in (4, 0, 5, 1, 6, 0, 4, 2)]
+    family = {"diatonic": True}
+    cases = [
+        ("metre", lambda: next(tempo.written(piece(tune))), "ok"),
+        ("another metre", lambda: next(tempo.written(piece(tune, metre="3/4"))), "MISS"),
+        ("key D dorian", lambda: key.written(piece(tune)), "ok"),
+        ("scale", lambda: key.in_scale(piece(tune), family), "ok"),
+        ("motif in the chorus", lambda: next(motif.check(piece(tune), [])), "ok"),
+        ("another tune in the chorus", lambda: next(motif.check(piece(odd), [])), "MISS"),
+        ("no tune in the chorus", lambda: next(motif.check(piece([]), [])), "MISS"),
+        ("named piano without a stem", lambda: list(players.heard(piece(tune)))[0], "MISS"),
+        ("excluded drums play", lambda: list(players.heard(piece(tune)))[1], "MISS"),
+        ("excluded drums do not play", lambda: list(players.heard(piece(tune, drums=False)))[1], "ok"),
+    ]
+    for name, make, want in cases:
+        found = make()
+        sheet.check(f"written: {name}", found.verdict == want, want, f"{found.verdict}: {found.found}")
 
 
 def click_detector(sheet):
