@@ -1,11 +1,11 @@
 """Listens to what Timbre makes of some sixty prompts, and compares it with what they ask for.
 
-    python3 tests/listen                  everything, about ten minutes
+    python3 tests/listen                  everything, about six minutes on two idle cores
     python3 tests/listen --only jazz      one style; may be given again
     python3 tests/listen --self-test      the detectors, on signals whose answer is known
 
-Needs a release build of `timbre`. Makes its own virtual environment under target/listen. Exit code 0 when every target is reached,
-1 when one is missed, 2 when nothing could be measured.
+Needs a release build of `timbre`. Makes its own virtual environment under target/listen. Exit code 0 when every
+target is reached, 1 when one is missed, 2 when nothing could be measured.
 """
 
 import environment
@@ -27,8 +27,12 @@ import selftest
 
 
 def options():
-    parser = argparse.ArgumentParser(prog="python3 tests/listen", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--program", type=Path, default=environment.ROOT / "target/release/timbre", help="the build to listen to")
+    parser = argparse.ArgumentParser(
+        prog="python3 tests/listen", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--program", type=Path, default=environment.ROOT / "target/release/timbre", help="the build to listen to"
+    )
     parser.add_argument("--only", action="append", metavar="STYLE", help="prompts of this style only")
     parser.add_argument("--limit", type=int, metavar="N", help="the first N prompts only")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="pieces measured at a time (2)")
@@ -51,7 +55,12 @@ def main():
     if not chosen:
         print(f"no prompt of style {', '.join(given.only or [])}", file=sys.stderr)
         return 2
-    settings = {"program": given.program.resolve(), "midi": pieces.writes_midi(given.program), "pictures": given.pictures, "keep": given.keep}
+    settings = {
+        "program": given.program.resolve(),
+        "midi": pieces.writes_midi(given.program),
+        "pictures": given.pictures,
+        "keep": given.keep,
+    }
     if given.pictures:
         given.pictures.mkdir(parents=True, exist_ok=True)
     if not settings["midi"]:

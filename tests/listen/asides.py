@@ -7,8 +7,12 @@ from motif import THRESHOLD
 
 
 def of(results):
-    found = lambda measure: [f for result in results for f in result["findings"]
-                             if f.measure == measure and f.verdict not in (UNJUDGED, UNMEASURED)]
+    found = lambda measure: [
+        f
+        for result in results
+        for f in result["findings"]
+        if f.measure == measure and f.verdict not in (UNJUDGED, UNMEASURED)
+    ]
     yield from tempo_by_chance(found("tempo"))
     yield from keys_by_chance(found("key heard"), "heard")
     yield from strangers(found("motif"))
@@ -27,17 +31,25 @@ def tempo_by_chance(findings):
         counts = {word: words.count(word) for word in dict.fromkeys(words)}
         yield f"tempo, {detector} alone: " + ", ".join(f"{word} {count}" for word, count in counts.items())
     pairs = [(a, b) for a in heard for b in heard if abs(float(a.expected) / float(b.expected) - 1) > 0.05]
-    lucky = sum(tempo.verdict(a.values["heard"].values(), float(b.expected), b.values["threes"]) in APART_AND_OK for a, b in pairs)
+    lucky = sum(
+        tempo.verdict(a.values["heard"].values(), float(b.expected), b.values["threes"]) in APART_AND_OK
+        for a, b in pairs
+    )
     yield f"tempo by chance: held against the tempo of another prompt, {share(lucky, len(pairs))} would be right or apart"
 
 
 def keys_by_chance(findings, which):
     named = [f for f in findings if f.values.get("heard")]
     for detector in sorted({name for f in named for name in f.values["heard"]}):
-        good = sum(key.right(key.parse(f.values["heard"][detector]), key.parse(f.expected), f.values["at_rest"]) for f in named)
+        good = sum(
+            key.right(key.parse(f.values["heard"][detector]), key.parse(f.expected), f.values["at_rest"]) for f in named
+        )
         yield f"key {which}, {detector} alone: {good} of {len(named)}"
     pairs = [(a, b) for a in named for b in named if key.parse(a.expected) != key.parse(b.expected)]
-    lucky = sum(any(key.right(key.parse(text), key.parse(b.expected), False) for text in a.values["heard"].values()) for a, b in pairs)
+    lucky = sum(
+        any(key.right(key.parse(text), key.parse(b.expected), False) for text in a.values["heard"].values())
+        for a, b in pairs
+    )
     yield f"key {which} by chance: held against the key of another prompt, {share(lucky, len(pairs))} would be right"
 
 

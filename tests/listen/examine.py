@@ -28,11 +28,19 @@ def measure(work):
     folder = WORK / "pieces" / f"{number:02}-{prompt['style']}"
     shutil.rmtree(folder, ignore_errors=True)
     began = time.monotonic()
-    result = {"number": number, "style": prompt["style"], "text": prompt["text"], "seed": prompt["seed"], "findings": []}
+    result = {
+        "number": number,
+        "style": prompt["style"],
+        "text": prompt["text"],
+        "seed": prompt["seed"],
+        "findings": [],
+    }
     try:
         result["findings"] = list(judge(prompt, folder, settings))
     except Exception as error:  # One piece that cannot be measured is a finding, not the end of the run.
-        result["findings"].append(Finding("plan", MISS, "a piece that can be measured", f"{type(error).__name__}: {error}"))
+        result["findings"].append(
+            Finding("plan", MISS, "a piece that can be measured", f"{type(error).__name__}: {error}")
+        )
     result["seconds"] = round(time.monotonic() - began, 1)
     if not settings["keep"]:
         shutil.rmtree(folder, ignore_errors=True)

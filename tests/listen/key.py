@@ -1,16 +1,19 @@
-"""Key and mode: what detectors make of the sound, what a profile makes of the notes, and whether melodies keep to the scale.
+"""Key and mode: what detectors make of the sound, what a profile makes of the notes, and whether melodies keep to
+the scale.
 
-Heard: essentia's KeyExtractor with its default profile (bgate) where it is installed, and here a chroma of the constant-Q transform
-(librosa), averaged over the piece and correlated with key profiles. Written: pitch classes of all pitched notes, weighted with
-their length, correlated with the same profiles. The profiles, a mean of two correlations, are those of
+Heard: essentia's KeyExtractor with its default profile (bgate) where it is installed, and here a chroma of the
+constant-Q transform (librosa), averaged over the piece and correlated with key profiles. Written: pitch classes of all
+pitched notes, weighted with their length, correlated with the same profiles. The sum of two correlations decides,
+with the profiles of
   Krumhansl and Kessler, "Tracing the dynamic changes in perceived tonal organization", Psychological Review 89 (1982);
   Temperley, "What's key for key?", Music Perception 17 (1999), who expects the raised leading tone more.
 
-Judged are the tonic and whether the third above it is major or minor; a piece is right when one detector says so. Detectors know major and
-minor only. So a piece in minor, harmonic minor or major must be named exactly: its relative key is wrong. A piece in another mode
-is also right when a detector names the major or minor key with the same seven notes (C major or A minor for D dorian) and
-the piece comes to rest on its tonic: written, the lowest of its last notes; heard, the pitch class that leads the last three seconds
-or that the fifth above it leads. Sections that the plan puts into another key are left out.
+Judged are the tonic and whether the third above it is major or minor; a piece is right when one detector says so.
+Detectors know major and minor only. So a piece in minor, harmonic minor or major must be named exactly: its relative
+key is wrong. A piece in another mode is also right when a detector names the major or minor key with the same seven
+notes (C major or A minor for D dorian) and the piece comes to rest on its tonic: written, the lowest of its last
+notes; heard, the pitch class that leads the last three seconds or that the fifth above it leads. Sections that the
+plan puts into another key are left out.
 """
 
 import numpy
@@ -81,7 +84,7 @@ def chroma(mono, rate):
 
 
 def right(found, planned, at_rest):
-    """`found` is (tonic, "major" or "minor"), `planned` (tonic, mode), `at_rest` whether the piece ends on its tonic."""
+    """`found` is (tonic, "major" or "minor"), `planned` (tonic, mode); `at_rest`: the piece ends on its tonic."""
     tonic, mode = planned
     if found == (tonic, third(mode)):
         return True
@@ -109,6 +112,8 @@ def check(piece, family):
         yield Finding("key written", UNMEASURED)
         yield Finding("scale", UNMEASURED)
     else:
+        planned = piece.plan["key"]
+        yield judged("midi", signature(piece.midi.key, parse(planned)), f"signature of {planned}", piece.midi.key)
         yield written(piece)
         yield in_scale(piece, family)
 
@@ -130,6 +135,16 @@ def heard(piece):
     shown = ", ".join(f"{detector} {key}" for detector, key in names.items())
     good = any(right(key, planned, at_rest) for key in found.values())
     return judged("key heard", good, piece.plan["key"], shown, values={"heard": names, "at_rest": at_rest})
+
+
+def signature(midi_key, planned):
+    """Whether a key signature ("F#m") has the accidentals of the mode itself or of the major or minor key on its tonic."""
+    tonic, mode = planned
+    if midi_key is None:
+        return False
+    written = parse(midi_key.removesuffix("m") + (" minor" if midi_key.endswith("m") else " major"))
+    tones = lambda at, name: {(at + step) % 12 for step in MODES[name]}
+    return tones(*written) in (tones(tonic, mode), tones(tonic, third(mode)))
 
 
 def weights(notes):

@@ -1,8 +1,9 @@
 """How far two renderings of one prompt lie apart.
 
 Notes: one minus the share of pitched notes (sixteenth and pitch) that both have, of all that either has. Sound: mean
-difference in dB of mel spectra (64 bands, every quarter of a second, 60 dB deep), level removed. Both are 0 for the same piece;
-another seed must be over both floors. The tempo, key and players that the prompt names are the same, so that the distance is one of composition.
+difference in dB of mel spectra (64 bands, every quarter of a second, 60 dB deep), level removed. Both are 0 for the
+same piece; another seed must be over both floors. The tempo, key and players that the prompt names are the same, so
+that the distance is one of composition.
 """
 
 import numpy
@@ -43,4 +44,6 @@ def check(piece, again, other):
     else:
         apart = of_notes(piece.midi, other.midi)
         found, good = f"{found}, notes {apart:.2f}", good and apart >= NOTES_FLOOR
-    yield judged("seeds", good, f"sound {SOUND_FLOOR_DB} dB, notes {NOTES_FLOOR}", found, f"seeds {piece.seed} and {other.seed}")
+    yield judged(
+        "seeds", good, f"sound {SOUND_FLOOR_DB} dB, notes {NOTES_FLOOR}", found, f"seeds {piece.seed} and {other.seed}"
+    )

@@ -1,17 +1,19 @@
 """Whether the plan's motif comes back in choruses and in the ending.
 
-A melody is read as notes at beats, its pitches as degrees of the section's key (a note between two degrees is half way). The motif has
-notes at beats b and degrees d. It is laid on every note of the melody, at its own speed and at double and half speed, with a melody note
-matching a motif note when it starts within a sixth of a beat of it (a swung off-beat is still that note). With m of n
-motif notes matched and k melody notes in the time that the motif takes:
+A melody is read as notes at beats, its pitches as degrees of the section's key (a note between two degrees is half
+way). The motif has notes at beats b and degrees d. It is laid on every note of the melody, at its own speed and at
+double and half speed, with a melody note matching a motif note when it starts within a sixth of a beat of it (a
+swung off-beat is still that note). With m of n motif notes matched and k melody notes in the time that the motif
+takes:
 
     rhythm   = 2 m / (n + k)
     interval = mean over the n - 1 steps of the motif of: 1 where both its notes are matched and the melody moves by as many
                degrees, 1/2 where it moves by one degree more or less (a tone bent to the chord), else 0
     likeness = (rhythm + 2 interval) / 3, the largest over all places, speeds and melody tracks of the section
 
-Transposing does not matter, inverting does. The motif has come back where the likeness is at least THRESHOLD. How often a foreign
-motif reaches that is measured in every run: the motifs that the same prompt has with other seeds, held against the same melodies.
+Transposing does not matter, inverting does. The motif has come back where the likeness is at least THRESHOLD. How
+often a foreign motif reaches that is measured in every run: the motifs that the same prompt has with other seeds,
+held against the same melodies.
 """
 
 import numpy
@@ -59,19 +61,21 @@ def likeness(motif, line):
     beats, sung = line
     best = 0.0
     for speed in SPEEDS:
-        for first in range(len(beats)):
-            places = beats[first] + wanted * speed
-            at = numpy.searchsorted(beats, places)
-            left, right = numpy.clip(at - 1, 0, len(beats) - 1), numpy.clip(at, 0, len(beats) - 1)
-            nearest = numpy.where(numpy.abs(beats[left] - places) <= numpy.abs(beats[right] - places), left, right)
-            matched = numpy.abs(beats[nearest] - places) <= NEAR_BEATS
-            until = beats[first] + length * speed - NEAR_BEATS
-            within = int(((beats >= beats[first] - NEAR_BEATS) & (beats < until)).sum())
-            rhythm = 2 * matched.sum() / (len(wanted) + max(within, matched.sum()))
-            both = matched[1:] & matched[:-1]
-            off = numpy.abs(numpy.diff(sung[nearest]) - numpy.diff(degrees))
-            interval = (both * numpy.where(off < 0.25, 1.0, numpy.where(off <= 1.0, 0.5, 0.0))).sum() / max(1, len(wanted) - 1)
-            best = max(best, (rhythm + 2 * interval) / 3)
+        # One row for every note of the melody that the motif is laid on, one column for every note of the motif.
+        places = beats[:, None] + wanted * speed
+        after = numpy.searchsorted(beats, places).clip(0, len(beats) - 1)
+        before = (after - 1).clip(0)
+        nearest = numpy.where(abs(beats[before] - places) <= abs(beats[after] - places), before, after)
+        matched = abs(beats[nearest] - places) <= NEAR_BEATS
+        first = numpy.searchsorted(beats, beats - NEAR_BEATS)
+        within = numpy.searchsorted(beats, beats + length * speed - NEAR_BEATS) - first
+        m = matched.sum(axis=1)
+        rhythm = 2 * m / (len(wanted) + numpy.maximum(within, m))
+        both = matched[:, 1:] & matched[:, :-1]
+        off = abs(numpy.diff(sung[nearest], axis=1) - numpy.diff(degrees))
+        steps = both * numpy.where(off < 0.25, 1.0, numpy.where(off <= 1.0, 0.5, 0.0))
+        interval = steps.sum(axis=1) / max(1, len(wanted) - 1)
+        best = max(best, ((rhythm + 2 * interval) / 3).max())
     return float(best)
 
 
@@ -102,5 +106,11 @@ def check(piece, foreign):
         like = max((likeness(motif, line) for line in sung), default=0.0)
         strangers = [max((likeness(other, line) for line in sung), default=0.0) for other in foreign if other != motif]
         found = f"{like:.2f}" if sung else "no melody notes"
-        yield judged("motif", like >= THRESHOLD, f"likeness at least {THRESHOLD}", found, where,
-                     values={"likeness": like, "strangers": strangers})
+        yield judged(
+            "motif",
+            like >= THRESHOLD,
+            f"likeness at least {THRESHOLD}",
+            found,
+            where,
+            values={"likeness": like, "strangers": strangers},
+        )

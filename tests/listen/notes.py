@@ -57,7 +57,9 @@ def read(path):
                 if begun:
                     start = begun.pop(0)
                     ends = clock.seconds(tick)
-                    notes.append(Note(clock.seconds(start), ends, start / file.ticks_per_beat, message.note, message.channel))
+                    notes.append(
+                        Note(clock.seconds(start), ends, start / file.ticks_per_beat, message.note, message.channel)
+                    )
         if notes:
             midi.tracks.setdefault(name, []).extend(sorted(notes, key=lambda note: (note.start, note.pitch)))
     return midi

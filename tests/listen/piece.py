@@ -68,11 +68,15 @@ class Piece:
         return self.without("textures")
 
     def without(self, *groups):
-        """The finished sound; or, where a stem of these groups must be left out, the sum of the other stems at the gain of the master,
-        before its limiter."""
+        """The finished sound; or, where a stem of these groups must be left out, the sum of the other stems at the gain
+        of the master, before its limiter."""
         if not set(groups) & set(self.stems):
             return self.sound
-        left = [soundfile.read(path, dtype="float64", always_2d=True)[0] for group, path in self.stems.items() if group not in groups]
+        left = [
+            soundfile.read(path, dtype="float64", always_2d=True)[0]
+            for group, path in self.stems.items()
+            if group not in groups
+        ]
         return sum(left, numpy.zeros_like(self.sound)) * 10 ** (self.manifest["loudness"]["gain_db"] / 20)
 
     @cached_property
@@ -91,10 +95,12 @@ class Piece:
         return 1.5 if self.plan["time_signature"] in ("6/8", "12/8") else 1.0
 
     def digests(self):
-        """SHA-256 of the samples of the sound and of every stem, and of the bytes of the MIDI file. The audio files themselves
-        carry the time at which they were made."""
+        """SHA-256 of the samples of the sound and of every stem, and of the bytes of the MIDI file. The audio files
+        themselves carry the time at which they were made."""
         audio = [self.audio_path, *self.stems.values()]
-        digests = {path.name: hashlib.sha256(soundfile.read(path, dtype="int32")[0].tobytes()).hexdigest() for path in audio}
+        digests = {
+            path.name: hashlib.sha256(soundfile.read(path, dtype="int32")[0].tobytes()).hexdigest() for path in audio
+        }
         notes_path = self.folder / "piece.mid"
         if notes_path.is_file():
             digests[notes_path.name] = hashlib.sha256(notes_path.read_bytes()).hexdigest()
@@ -102,7 +108,16 @@ class Piece:
 
 
 def command(program, prompt, seed, folder, with_midi):
-    line = [str(program), "generate", "--prompt", prompt["text"], "--seed", str(seed), "--duration", str(prompt["seconds"])]
+    line = [
+        str(program),
+        "generate",
+        "--prompt",
+        prompt["text"],
+        "--seed",
+        str(seed),
+        "--duration",
+        str(prompt["seconds"]),
+    ]
     if "without" in prompt:
         line += ["--negative-prompt", prompt["without"]]
     line += ["--engine", "synth", "--threads", "1", "--quiet", "--force"]

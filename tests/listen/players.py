@@ -73,7 +73,12 @@ def obeyed(piece):
     prompt, plan = piece.prompt, piece.plan
     yield judged("plan", plan["style"] == prompt["style"], f"style {prompt['style']}", plan["style"])
     if "tempo" in prompt:
-        yield judged("plan", abs(plan["tempo_bpm"] - prompt["tempo"]) < 0.01, f"{prompt['tempo']} bpm", f"{plan['tempo_bpm']:g} bpm")
+        yield judged(
+            "plan",
+            abs(plan["tempo_bpm"] - prompt["tempo"]) < 0.01,
+            f"{prompt['tempo']} bpm",
+            f"{plan['tempo_bpm']:g} bpm",
+        )
     if "metre" in prompt:
         yield judged("plan", plan["time_signature"] == prompt["metre"], prompt["metre"], plan["time_signature"])
     if "key" in prompt:

@@ -8,11 +8,26 @@ from targets import MEASURES
 APART = (OCTAVE, RATIO)
 
 COLUMNS = [  # heading, measure, width
-    ("plan", "plan", 6), ("tempo", "tempo", 7), ("metre", "metre", 7), ("key heard", "key heard", 10),
-    ("written", "key written", 8), ("scale", "scale", 8), ("present", "present", 8), ("absent", "absent", 7),
-    ("motif", "motif", 8), ("contrast", "contrast", 9), ("LUFS", "loudness", 6), ("peak", "true peak", 6),
-    ("clicks", "clicks", 7), ("holes", "silence", 6), ("DC", "offset", 5), ("stereo", "stereo", 7), ("slope", "slope", 6),
-    ("crest", "crest", 6), ("seeds", "seeds", 6), ("repeat", "repeat", 6),
+    ("plan", "plan", 6),
+    ("tempo", "tempo", 7),
+    ("metre", "metre", 7),
+    ("key heard", "key heard", 10),
+    ("written", "key written", 8),
+    ("scale", "scale", 8),
+    ("present", "present", 8),
+    ("absent", "absent", 7),
+    ("motif", "motif", 8),
+    ("contrast", "contrast", 9),
+    ("LUFS", "loudness", 6),
+    ("peak", "true peak", 6),
+    ("clicks", "clicks", 7),
+    ("holes", "silence", 6),
+    ("DC", "offset", 5),
+    ("stereo", "stereo", 7),
+    ("slope", "slope", 6),
+    ("crest", "crest", 6),
+    ("seeds", "seeds", 6),
+    ("repeat", "repeat", 6),
 ]
 
 
@@ -30,7 +45,7 @@ def cell(findings):
 
 def table(results):
     yield "style         " + "".join(f"{heading:{width + 1}}" for heading, _, width in COLUMNS)
-    yield "-" * 14 + "".join("-" * width + " " for _, _, width in COLUMNS)
+    yield "-" * 13 + " " + "".join("-" * width + " " for _, _, width in COLUMNS)
     for result in results:
         found = result["findings"]
         cells = (cell([f for f in found if f.measure == measure]) for _, measure, _ in COLUMNS)
@@ -50,8 +65,16 @@ def totals(results):
             met, of = sum(f.count for f in judged), sum(f.of for f in judged)
         share = met / of if of else None
         good = share is not None and share >= target and not unmeasured
-        rows[measure] = {"target": target, "judged": of, "met": met, "apart": apart, "share": share,
-                         "not_judged": sum(f.verdict == UNJUDGED for f in found), "unmeasured": unmeasured, "reached": good}
+        rows[measure] = {
+            "target": target,
+            "judged": of,
+            "met": met,
+            "apart": apart,
+            "share": share,
+            "not_judged": sum(f.verdict == UNJUDGED for f in found),
+            "unmeasured": unmeasured,
+            "reached": good,
+        }
     return rows
 
 
@@ -60,13 +83,22 @@ def summary(rows, asides):
     yield "-" * 120
     for measure, row in rows.items():
         share = f"{100 * row['share']:.1f} %" if row["share"] is not None else "-"
-        verdict = "reached" if row["reached"] else "no MIDI" if row["unmeasured"] else "not judged" if not row["judged"] else "MISSED"
+        verdict = (
+            "reached"
+            if row["reached"]
+            else "no MIDI"
+            if row["unmeasured"]
+            else "not judged"
+            if not row["judged"]
+            else "MISSED"
+        )
         words = MEASURES[measure][1]
         if row["apart"]:
             words += f"; {row['apart']} of those met are octave or 3:2 errors"
         if row["not_judged"]:
             words += f"; {row['not_judged']} not judged"
-        yield f"{measure:12} {100 * row['target']:5.0f} % {row['met']:6} {row['judged']:6} {share:>7}  {verdict:12} {words}"
+        counts = f"{100 * row['target']:5.0f} % {row['met']:6} {row['judged']:6} {share:>7}"
+        yield f"{measure:12} {counts}  {verdict:12} {words}"
     yield ""
     yield from asides
 

@@ -1,8 +1,9 @@
 """Whether neighbouring sections differ as the plan's energy says.
 
-Of two neighbours with different energy, the one with more must be louder by at least 0.5 LU (mean short-term loudness: BS.1770 over 3 s,
-every second, windows that lie in the section) or have at least 10 % more notes per second (all tracks of the MIDI file).
-Neighbours of the same energy are not judged. "both" in the table counts those where loudness and notes agree.
+Of two neighbours with different energy, the one with more must be louder by at least 0.5 LU (mean short-term
+loudness: BS.1770 over 3 s, every second, windows that lie in the section) or have at least 10 % more notes per
+second (all tracks of the MIDI file). Neighbours of the same energy are not judged. "both" in the table counts those
+where loudness and notes agree.
 """
 
 import numpy
@@ -58,5 +59,11 @@ def check(piece):
             found += f", {thin:.1f} to {dense:.1f} notes/s"
             signs.append(dense > 0 and dense >= DENSER * thin)
         direction = "fuller" if rise > 0 else "quieter"
-        yield judged("contrast", any(signs), f"{direction}: {before['energy']} to {after['energy']}", found, where,
-                     values={"both": all(signs), "louder_lu": louder})
+        yield judged(
+            "contrast",
+            any(signs),
+            f"{direction}: {before['energy']} to {after['energy']}",
+            found,
+            where,
+            values={"both": all(signs), "louder_lu": louder},
+        )

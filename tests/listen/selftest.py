@@ -51,7 +51,11 @@ def hit(seconds, decay, colour, random):
 def beat(bpm, seconds=40, swing=0.5, pattern=("kick", "hat", "snare", "hat")):
     """A drum pattern in eighths."""
     random = numpy.random.default_rng(7)
-    drums = {"kick": 0.9 * hit(0.3, 0.08, 0.02, random), "snare": 0.5 * hit(0.2, 0.05, 0.7, random), "hat": 0.15 * hit(0.05, 0.012, 1.0, random)}
+    drums = {
+        "kick": 0.9 * hit(0.3, 0.08, 0.02, random),
+        "snare": 0.5 * hit(0.2, 0.05, 0.7, random),
+        "hat": 0.15 * hit(0.05, 0.012, 1.0, random),
+    }
     sum_ = numpy.zeros(int((seconds + 1) * RATE))
     for step in range(int(seconds * bpm / 30)):
         at = (step // 2 + (swing if step % 2 else 0)) * 60 / bpm
@@ -66,7 +70,15 @@ def beat(bpm, seconds=40, swing=0.5, pattern=("kick", "hat", "snare", "hat")):
 def tempi(sheet):
     import librosa
 
-    cases = [(72, 0.5, False), (96.5, 0.5, False), (120, 0.5, False), (131, 0.5, False), (174, 0.5, False), (92, 0.62, True), (140, 0.66, True)]
+    cases = [
+        (72, 0.5, False),
+        (96.5, 0.5, False),
+        (120, 0.5, False),
+        (131, 0.5, False),
+        (174, 0.5, False),
+        (92, 0.62, True),
+        (140, 0.66, True),
+    ]
     for bpm, swing, threes in cases:
         mono = beat(bpm, swing=swing).astype(numpy.float32)
         heard = {"librosa": tempo.by_librosa(librosa.resample(mono, orig_sr=RATE, target_sr=22050), 22050)}
@@ -74,10 +86,18 @@ def tempi(sheet):
             heard["essentia"] = second_opinion.bpm(mono)
         for detector, found in heard.items():
             word = tempo.verdict([found], bpm, threes)
-            sheet.check(f"tempo {bpm} swing {swing} {detector}", word in (OK, OCTAVE, RATIO), f"{bpm}", f"{found:.2f} ({word})")
-        sheet.check(f"tempo {bpm} swing {swing} judged", tempo.verdict(heard.values(), bpm, threes) in (OK, OCTAVE), "ok or octave",
-                    tempo.verdict(heard.values(), bpm, threes))
-    sheet.check("tempo off by 3 %", tempo.verdict([103.0], 100, False) == "MISS", "MISS", tempo.verdict([103.0], 100, False))
+            sheet.check(
+                f"tempo {bpm} swing {swing} {detector}", word in (OK, OCTAVE, RATIO), f"{bpm}", f"{found:.2f} ({word})"
+            )
+        sheet.check(
+            f"tempo {bpm} swing {swing} judged",
+            tempo.verdict(heard.values(), bpm, threes) in (OK, OCTAVE),
+            "ok or octave",
+            tempo.verdict(heard.values(), bpm, threes),
+        )
+    sheet.check(
+        "tempo off by 3 %", tempo.verdict([103.0], 100, False) == "MISS", "MISS", tempo.verdict([103.0], 100, False)
+    )
 
 
 def tone(pitch, seconds):
@@ -110,8 +130,11 @@ def keys(sheet):
     import librosa
 
     good = 0
-    cases = [(tonic, mode, degrees) for tonic in range(12) for mode, degrees in
-             [("major", [1, 6, 4, 5, 1, 4, 5, 1]), ("minor", [1, 6, 3, 7, 1, 4, 5, 1])]]
+    cases = [
+        (tonic, mode, degrees)
+        for tonic in range(12)
+        for mode, degrees in [("major", [1, 6, 4, 5, 1, 4, 5, 1]), ("minor", [1, 6, 3, 7, 1, 4, 5, 1])]
+    ]
     for tonic, mode, degrees in cases:
         good += key.by_profile(key.weights(progression(tonic, mode, degrees))) == (tonic, mode)
     sheet.check("key of notes, 24 keys", good >= 22, "at least 22", good)
@@ -123,13 +146,26 @@ def keys(sheet):
         heard["librosa"] += key.by_profile(key.chroma(slow, 22050).mean(axis=1)) == (tonic, mode)
         heard["essentia"] += second_opinion.AVAILABLE and key.parse(second_opinion.key(mono)) == (tonic, mode)
     for detector in ["librosa", "essentia"][: 1 + second_opinion.AVAILABLE]:
-        sheet.check(f"key of sound, {detector}", heard[detector] >= len(some) - 1, f"at least {len(some) - 1}", heard[detector])
-    rules = [((0, "major"), (2, "dorian"), True, True), ((0, "major"), (2, "dorian"), False, False), ((0, "major"), (9, "minor"), True, False),
-             ((4, "minor"), (4, "phrygian"), False, True), ((5, "major"), (2, "dorian"), True, False), ((0, "minor"), (0, "harmonic minor"), False, True)]
+        sheet.check(
+            f"key of sound, {detector}", heard[detector] >= len(some) - 1, f"at least {len(some) - 1}", heard[detector]
+        )
+    rules = [
+        ((0, "major"), (2, "dorian"), True, True),
+        ((0, "major"), (2, "dorian"), False, False),
+        ((0, "major"), (9, "minor"), True, False),
+        ((4, "minor"), (4, "phrygian"), False, True),
+        ((5, "major"), (2, "dorian"), True, False),
+        ((0, "minor"), (0, "harmonic minor"), False, True),
+    ]
     for found, planned, at_rest, want in rules:
         got = key.right(found, planned, at_rest)
         sheet.check(f"{key.name(*found)} for {key.name(*planned)}, at rest {at_rest}", got == want, want, got)
-    sheet.check("scale of A minor", key.scale("A minor") == {9, 11, 0, 2, 4, 5, 7, 8}, "with G and G#", sorted(key.scale("A minor")))
+    sheet.check(
+        "scale of A minor",
+        key.scale("A minor") == {9, 11, 0, 2, 4, 5, 7, 8},
+        "with G and G#",
+        sorted(key.scale("A minor")),
+    )
     named = [key.parse(text) for text in ("Bb major", "F# dorian", "C harmonic minor", "E")]
     want = [(10, "major"), (6, "dorian"), (0, "harmonic minor"), (4, "major")]
     sheet.check("names of keys", named == want, want, named)
@@ -157,7 +193,12 @@ def midi(sheet):
     sheet.check("MIDI note starts", starts == [0.0, 0.667, 1.333], [0.0, 0.667, 1.333], starts)
     ends = round(read.tracks["piano melody"][-1].end, 3)
     sheet.check("MIDI after the change of tempo", ends == 2.333, 2.333, ends)
-    sheet.check("MIDI metre and markers", read.metres == ["6/8"] and round(read.markers[1][0], 3) == 1.333, "6/8, Outro at 1.333", f"{read.metres}, {read.markers}")
+    sheet.check(
+        "MIDI metre and markers",
+        read.metres == ["6/8"] and round(read.markers[1][0], 3) == 1.333,
+        "6/8, Outro at 1.333",
+        f"{read.metres}, {read.markers}",
+    )
 
 
 def line(motif_notes, moved=0, bend=(), speed=1.0, jitter=0.0, random=None):
@@ -198,10 +239,28 @@ def written(sheet):
     """A piece of piano, drums and motif, as the checks of the MIDI file see it; then the same piece with faults."""
     theme = [{"degree": d, "beats": b} for d, b in zip([0, 1, 2, 4, 3, 2, 1, 0], [1, 0.5, 0.5, 1, 1, 1, 1, 2])]
     plan = {
-        "style": "pop", "tempo_bpm": 120.0, "time_signature": "4/4", "key": "D dorian", "theme": {"motif": theme},
+        "style": "pop",
+        "tempo_bpm": 120.0,
+        "time_signature": "4/4",
+        "key": "D dorian",
+        "theme": {"motif": theme},
         "sections": [
-            {"id": "s00", "role": "motif", "label": "Motif", "energy": "medium", "start_seconds": 0.0, "length_seconds": 8.0},
-            {"id": "s01", "role": "chorus", "label": "Chorus", "energy": "high", "start_seconds": 8.0, "length_seconds": 8.0},
+            {
+                "id": "s00",
+                "role": "motif",
+                "label": "Motif",
+                "energy": "medium",
+                "start_seconds": 0.0,
+                "length_seconds": 8.0,
+            },
+            {
+                "id": "s01",
+                "role": "chorus",
+                "label": "Chorus",
+                "energy": "high",
+                "start_seconds": 8.0,
+                "length_seconds": 8.0,
+            },
         ],
     }
     for section in plan["sections"]:
@@ -213,8 +272,11 @@ def written(sheet):
             pitch = 62 + key.MODES["dorian"][note["degree"] % 7] + 12 * (note["degree"] // 7)
             melody.append(notes.Note(at / 2, (at + note["beats"]) / 2, at, pitch, 0))
             at += note["beats"]
-        chords = [notes.Note(bar * 2.0, bar * 2 + 2.0, bar * 4.0, pitch, 1) for bar in range(8) for pitch in
-                  ((38, 62, 65, 69) if bar % 2 == 0 or bar == 7 else (43, 59, 62, 67))]
+        chords = [
+            notes.Note(bar * 2.0, bar * 2 + 2.0, bar * 4.0, pitch, 1)
+            for bar in range(8)
+            for pitch in ((38, 62, 65, 69) if bar % 2 == 0 or bar == 7 else (43, 59, 62, 67))
+        ]
         tracks = {"piano melody": melody, "piano": chords}
         if drums:
             tracks["drums"] = [notes.Note(beat / 2, beat / 2 + 0.1, float(beat), 36, notes.DRUMS) for beat in range(32)]
@@ -251,7 +313,9 @@ def click_detector(sheet):
     saw = (0.5 * (2 * (time * 55 % 1) - 1))[:, None]
     sheet.check("clicks in a saw of 55 Hz", not sound.clicks(saw, RATE), "none", len(sound.clicks(saw, RATE)))
     found, of = sound.caught([chords], RATE)
-    sheet.check("clicks put into chords, half the RMS high", found >= 0.75 * of, f"at least {0.75 * of:g} of {of}", found)
+    sheet.check(
+        "clicks put into chords, half the RMS high", found >= 0.75 * of, f"at least {0.75 * of:g} of {of}", found
+    )
     # Drums alone hide most: the reason why the other stems are searched without them.
     band = drums[: len(chords)] + chords[: len(drums)]
     found, of = sound.caught([band, chords[: len(band)]], RATE)
@@ -260,8 +324,18 @@ def click_detector(sheet):
     place = int(3.33 * RATE)
     cut_off[place:] = 0
     jump = abs(cut_off[place - 1, 0])
-    sheet.check(f"a chord cut off at {jump:.2f}", len(sound.clicks(cut_off, RATE)) == 1, "one click", sound.clicks(cut_off, RATE))
-    sheet.check("a click at a note start", not sound.clicks(cut_off, RATE, [3.332]), "left out", sound.clicks(cut_off, RATE, [3.332]))
+    sheet.check(
+        f"a chord cut off at {jump:.2f}",
+        len(sound.clicks(cut_off, RATE)) == 1,
+        "one click",
+        sound.clicks(cut_off, RATE),
+    )
+    sheet.check(
+        "a click at a note start",
+        not sound.clicks(cut_off, RATE, [3.332]),
+        "left out",
+        sound.clicks(cut_off, RATE, [3.332]),
+    )
 
 
 def levels(sheet):
@@ -275,7 +349,9 @@ def levels(sheet):
     for name, signal, want in [("white", white, 0.0), ("pink", pink, -3.01)]:
         found = sound.slope(signal, RATE)
         sheet.check(f"slope of {name} noise", abs(found - want) < 0.2, want, f"{found:.2f}")
-    sheet.check("correlation of unrelated channels", abs(sound.correlation(white)) < 0.02, 0, f"{sound.correlation(white):.3f}")
+    sheet.check(
+        "correlation of unrelated channels", abs(sound.correlation(white)) < 0.02, 0, f"{sound.correlation(white):.3f}"
+    )
     sheet.check("correlation of mirrored channels", sound.correlation(white[:, :1] * [1, -1]) < -0.99, -1, "")
     quarter = (0.5 * numpy.minimum(1, time) * numpy.sin(2 * numpy.pi * RATE / 4 * time + numpy.pi / 4))[:, None]
     peak = sound.true_peak(quarter)
@@ -284,7 +360,12 @@ def levels(sheet):
     sheet.check("crest of a sine", abs(sound.crest(sine) - 3.01) < 0.02, 3.01, f"{sound.crest(sine):.2f}")
     short = sections.short_term(sine, RATE)[1].mean()
     whole = pyloudnorm.Meter(RATE).integrated_loudness(sine)
-    sheet.check("loudness of a sine at -6 dBFS", abs(short + 6.0) < 0.1 and abs(whole + 6.0) < 0.1, "-6.0 LUFS (BS.1770)", f"{short:.2f}, {whole:.2f}")
+    sheet.check(
+        "loudness of a sine at -6 dBFS",
+        abs(short + 6.0) < 0.1 and abs(whole + 6.0) < 0.1,
+        "-6.0 LUFS (BS.1770)",
+        f"{short:.2f}, {whole:.2f}",
+    )
 
 
 def silence(sheet):
@@ -300,10 +381,17 @@ def silence(sheet):
 def contrasts(sheet):
     music = numpy.concatenate([0.05 * beat(100, 12), 0.5 * beat(100, 12)])[:, None] * [1, 1]
     for energies, want in [(["low", "high"], "ok"), (["high", "low"], "MISS"), (["low", "low"], "-")]:
-        plan = {"sections": [{"id": f"s0{n}", "label": "", "energy": energy, "start_seconds": 12.0 * n, "length_seconds": 12.0} for n, energy in enumerate(energies)]}
+        plan = {
+            "sections": [
+                {"id": f"s0{n}", "label": "", "energy": energy, "start_seconds": 12.0 * n, "length_seconds": 12.0}
+                for n, energy in enumerate(energies)
+            ]
+        }
         piece = SimpleNamespace(sound=music, rate=RATE, plan=plan, midi=None)
         found = next(sections.check(piece))
-        sheet.check(f"quiet then loud, planned {energies}", found.verdict == want, want, f"{found.verdict} {found.found}")
+        sheet.check(
+            f"quiet then loud, planned {energies}", found.verdict == want, want, f"{found.verdict} {found.found}"
+        )
 
 
 def distances(sheet):
@@ -312,8 +400,17 @@ def distances(sheet):
     mono = lambda degrees: librosa.resample(render(progression(0, "major", degrees)), orig_sr=RATE, target_sr=22050)
     one, other = mono([1, 6, 4, 5]), mono([4, 1, 5, 6])
     same = likeness.of_sound(one, one)
-    faint = likeness.of_sound(one, one + 1e-4 * numpy.random.default_rng(1).standard_normal(len(one)).astype(numpy.float32))
+    faint = likeness.of_sound(
+        one, one + 1e-4 * numpy.random.default_rng(1).standard_normal(len(one)).astype(numpy.float32)
+    )
     apart = likeness.of_sound(one, other)
     sheet.check("distance to itself", same == 0.0, 0, f"{same:.2f}")
-    sheet.check("distance to itself with faint noise", faint < likeness.SOUND_FLOOR_DB, f"under {likeness.SOUND_FLOOR_DB}", f"{faint:.2f}")
-    sheet.check("distance to other chords", apart > likeness.SOUND_FLOOR_DB, f"over {likeness.SOUND_FLOOR_DB}", f"{apart:.2f}")
+    sheet.check(
+        "distance to itself with faint noise",
+        faint < likeness.SOUND_FLOOR_DB,
+        f"under {likeness.SOUND_FLOOR_DB}",
+        f"{faint:.2f}",
+    )
+    sheet.check(
+        "distance to other chords", apart > likeness.SOUND_FLOOR_DB, f"over {likeness.SOUND_FLOOR_DB}", f"{apart:.2f}"
+    )

@@ -1,14 +1,15 @@
 """The finished file: loudness, peaks, faults, and whether it measures like music of its kind.
 
-Clicks. A click is a jump that nothing around it explains: a second difference |x[n-1] - 2 x[n] + x[n+1]| of at least CLICK_FLOOR that is
-CLICK_RATIO times the largest one in the 20 ms before it (but for a guard of 0.3 ms) and in the 20 ms after. A drum or a plucked string
-fires nothing, because what follows its onset is as rough; a saw fires nothing, because its edges come again within 20 ms.
-Jumps within 5 ms of the start of a MIDI note are left out. Textures are taken out first (rain and vinyl are made of clicks), and
-because drums hide clicks the stems are searched once more without drums and percussion. How much is found is measured in every
-piece: jumps that decay over 5 ms, as high as half the RMS of the piece, at twenty places.
+Clicks. A click is a jump that nothing around it explains: a second difference |x[n-1] - 2 x[n] + x[n+1]| of at least
+CLICK_FLOOR that is CLICK_RATIO times the largest one in the 20 ms before it (but for a guard of 0.3 ms) and in the
+20 ms after. A drum or a plucked string fires nothing, because what follows its onset is as rough; a saw fires
+nothing, because its edges come again within 20 ms. Jumps within 5 ms of the start of a MIDI note are left out.
+Textures are taken out first (rain and vinyl are made of clicks), and because drums hide clicks the stems are
+searched once more without drums and percussion. How much is found is measured in every piece: jumps that decay over
+5 ms, as high as half the RMS of the piece, at twenty places.
 
-Holes: more than 50 ms under -120 dBFS between the first and last sound over -60 dBFS. A late start: that first sound comes after 1 s.
-A silent tail: more than 3 s under -60 dBFS after the last one.
+Holes: more than 50 ms under -120 dBFS between the first and last sound over -60 dBFS. A late start: that first sound
+comes after 1 s. A silent tail: more than 3 s under -60 dBFS after the last one.
 """
 
 import numpy
@@ -61,13 +62,17 @@ def near(second, starts):
     if not len(starts):
         return False
     index = numpy.searchsorted(starts, second)
-    return min(abs(starts[max(0, index - 1)] - second), abs(starts[min(index, len(starts) - 1)] - second)) <= NEAR_NOTE_S
+    return (
+        min(abs(starts[max(0, index - 1)] - second), abs(starts[min(index, len(starts) - 1)] - second)) <= NEAR_NOTE_S
+    )
 
 
 def with_clicks(sound, rate, count, height, seed):
     """(the sound with `count` jumps of `height` that decay over 5 ms, the seconds at which they were put)."""
     random = numpy.random.default_rng(seed)
-    places = numpy.sort(random.choice(numpy.arange(rate // 2, len(sound) - rate // 2, rate // 10), count, replace=False))
+    places = numpy.sort(
+        random.choice(numpy.arange(rate // 2, len(sound) - rate // 2, rate // 10), count, replace=False)
+    )
     bent = sound.copy()
     shape = height * numpy.exp(-numpy.arange(rate // 20) / (0.005 * rate))
     for place in places:
@@ -76,7 +81,8 @@ def with_clicks(sound, rate, count, height, seed):
 
 
 def caught(signals, rate, count=20, share=0.5, seed=1):
-    """How many of `count` clicks are found that are put into all of `signals` at once, `share` as high as the RMS of the first."""
+    """How many of `count` clicks are found that are put into all of `signals` at once, `share` as high as the RMS of
+    the first."""
     height = share * numpy.sqrt((signals[0] ** 2).mean())
     found = []
     for signal in signals:
@@ -136,15 +142,29 @@ def check(piece, family):
     sound, rate, report = piece.sound, piece.rate, piece.manifest["loudness"]
     target, ceiling = report["target_lufs"], report["ceiling_dbtp"]
     loudness = pyloudnorm.Meter(rate).integrated_loudness(sound)
-    yield judged("loudness", abs(loudness - target) <= LOUDNESS_LU, f"{target:g} LUFS", f"{loudness:.2f} LUFS", values={"lufs": loudness})
+    yield judged(
+        "loudness",
+        abs(loudness - target) <= LOUDNESS_LU,
+        f"{target:g} LUFS",
+        f"{loudness:.2f} LUFS",
+        values={"lufs": loudness},
+    )
     peak = true_peak(sound)
     yield judged("true peak", peak <= ceiling + PEAK_DB, f"{ceiling:g} dBTP", f"{peak:.2f} dBTP", values={"dbtp": peak})
     starts = [note.start for note in piece.midi.all()] if piece.midi is not None else []
     layers = [piece.music, piece.without("textures", "drums", "percussion")]
     found = sorted({round(second, 3) for layer in layers for second in clicks(layer, rate, starts)})
     injected = caught(layers, rate)
-    shown = ", ".join(f"{second:.3f} s" for second in found[:6]) + (f" and {len(found) - 6} more" if len(found) > 6 else "")
-    yield judged("clicks", not found, "none", shown or "none", values={"at": found[:50], "injected_found": injected[0], "injected": injected[1]})
+    shown = ", ".join(f"{second:.3f} s" for second in found[:6]) + (
+        f" and {len(found) - 6} more" if len(found) > 6 else ""
+    )
+    yield judged(
+        "clicks",
+        not found,
+        "none",
+        shown or "none",
+        values={"at": found[:50], "injected_found": injected[0], "injected": injected[1]},
+    )
     wrong = holes(sound, rate)
     yield judged("silence", not wrong, "none", "; ".join(wrong) or "none")
     offset = numpy.abs(sound.mean(axis=0)).max()

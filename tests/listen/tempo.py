@@ -1,12 +1,13 @@
 """Tempo as two detectors hear it, and the metre as the MIDI file states it.
 
-librosa: onset strength, its tempo estimator with its own default prior (a wide bell around 120), then refined to the peak
-of the Fourier transform of the onset strength, summed over four harmonics, within 4 % of that estimate.
+librosa: onset strength, its tempo estimator with its own default prior (a wide bell around 120), then refined to the
+peak of the Fourier transform of the onset strength, summed over four harmonics, within 4 % of that estimate.
 essentia, where it is installed: RhythmExtractor2013, multifeature. Neither knows the plan.
 
-A piece is right when one of the two is within 2 % of the plan; an octave error when one of them is within 2 % of the plan times 2,
-4, 1/2 or 1/4; a 3:2 error when that holds for 3, 3/2, 2/3, 1/3, 4/3 or 3/4 and the metre or the feel counts in threes (3/4, 6/8, 12/8,
-swing). These errors are the detectors' habit more than the music's, and are counted apart.
+A piece is right when one of the two is within 2 % of the plan; an octave error when one of them is within 2 % of the
+plan times 2, 4, 1/2 or 1/4; a 3:2 error when that holds for 3, 3/2, 2/3, 1/3, 4/3 or 3/4 and the metre or the feel
+counts in threes (3/4, 6/8, 12/8, swing). These errors are the detectors' habit more than the music's, and are
+counted apart.
 """
 
 import numpy
@@ -58,7 +59,7 @@ def hear(piece):
 def check(piece, family):
     plan = piece.plan
     planned = plan["tempo_bpm"]
-    swings = (plan["theme"].get("swing") or 0.5) > 0.55 or family.get("swings", False)
+    swings = (plan["theme"].get("swing") or 0.5) > 0.55 or piece.prompt["style"] in family.get("swings", [])
     rhythmic = piece.prompt.get("rhythmic", family["rhythmic"])
     if rhythmic:
         heard = hear(piece)
@@ -77,7 +78,9 @@ def written(piece):
         yield Finding("metre", UNMEASURED)
         yield Finding("midi", UNMEASURED)
         return
-    yield judged("metre", set(midi.metres) == {plan["time_signature"]}, plan["time_signature"], ", ".join(midi.metres) or "none")
+    yield judged(
+        "metre", set(midi.metres) == {plan["time_signature"]}, plan["time_signature"], ", ".join(midi.metres) or "none"
+    )
     yield judged("midi", midi.type == 1, "type 1", f"type {midi.type}")
     bpm = midi.quarter_bpm / piece.quarters_per_beat
     yield judged("midi", abs(bpm / plan["tempo_bpm"] - 1) < 0.001, f"{plan['tempo_bpm']:.3f} bpm", f"{bpm:.3f} bpm")
