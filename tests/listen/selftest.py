@@ -160,6 +160,15 @@ def keys(sheet):
     for found, planned, at_rest, want in rules:
         got = key.right(found, planned, at_rest)
         sheet.check(f"{key.name(*found)} for {key.name(*planned)}, at rest {at_rest}", got == want, want, got)
+    signatures = [
+        ("Dm", "D dorian"),
+        ("C", "D dorian"),
+        ("F#m", "F# minor"),
+        ("D", "D dorian"),
+        ("Cm", "C harmonic minor"),
+    ]
+    fits = [key.signature(stated, key.parse(planned)) for stated, planned in signatures]
+    sheet.check("key signatures", fits == [True, True, True, False, True], "all but D for D dorian", fits)
     sheet.check(
         "scale of A minor",
         key.scale("A minor") == {9, 11, 0, 2, 4, 5, 7, 8},
