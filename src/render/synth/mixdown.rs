@@ -60,7 +60,7 @@ impl Bus {
         let room = &console.room;
         let mut reverb = Reverb::new(room, start);
         // A longer room gathers more sound: its level is brought back to that of 1.8 s.
-        let amount = f64::from(room.amount) * (1.8 / room.seconds).sqrt().min(1.0);
+        let amount = room.amount * (1.8 / room.seconds).sqrt().min(1.0) as f32;
         let sent = send.left.chunks(BLOCK).zip(send.right.chunks(BLOCK));
         let heard = dry.left.chunks_mut(BLOCK).zip(dry.right.chunks_mut(BLOCK));
         for (number, ((from_left, from_right), (left, right))) in sent.zip(heard).enumerate() {
@@ -70,7 +70,7 @@ impl Bus {
             let answers = reverb.answer([from_left, from_right]);
             for (side, answer) in [left, right].into_iter().zip(answers) {
                 for (sample, answer) in side.iter_mut().zip(answer) {
-                    *sample = (f64::from(*sample) + amount * answer) as f32;
+                    *sample += amount * answer;
                 }
             }
         }

@@ -80,14 +80,14 @@ pub(super) fn sing(partials: &[Partial], gesture: Gesture, bend: &Bend, canvas: 
                 octet.bend(ratio);
             }
         }
-        let mut sums = [([0.0_f32; LANES], [0.0_f32; LANES]); BLOCK];
+        let mut sums = [[[0.0_f32; LANES / 2]; 2]; BLOCK];
         for octet in &mut octets {
             octet.add(&mut sums[..left.len()]);
         }
         for (i, ((l, r), sum)) in left.iter_mut().zip(right.iter_mut()).zip(&sums).enumerate() {
             let gain = if at + i < attack { (at + i) as f32 / attack as f32 } else { 1.0 };
-            *l += gain * sum.0.iter().sum::<f32>();
-            *r += gain * sum.1.iter().sum::<f32>();
+            *l += gain * sum[0].iter().sum::<f32>();
+            *r += gain * sum[1].iter().sum::<f32>();
         }
         octets.retain_mut(Octet::settle);
         at += BLOCK;
@@ -121,17 +121,22 @@ fn octet(partials: &[Partial]) -> Octet {
 }
 
 impl Octet {
+    /// Adds both halves of the lanes to each sum of a frame, left and right.
     #[inline]
-    fn add(&mut self, sums: &mut [([f32; LANES], [f32; LANES])]) {
+    fn add(&mut self, sums: &mut [[[f32; LANES / 2]; 2]]) {
+        const HALF: usize = LANES / 2;
         let mut turned = *self;
-        for (left, right) in sums {
+        for [left, right] in sums {
             for lane in 0..LANES {
                 let x = turned.x[lane] * turned.cos[lane] - turned.y[lane] * turned.sin[lane];
                 let y = turned.x[lane] * turned.sin[lane] + turned.y[lane] * turned.cos[lane];
                 turned.x[lane] = x;
                 turned.y[lane] = y;
-                left[lane] += y * turned.left[lane];
-                right[lane] += y * turned.right[lane];
+            }
+            for lane in 0..HALF {
+                let (one, two) = (turned.y[lane], turned.y[lane + HALF]);
+                left[lane] += one * turned.left[lane] + two * turned.left[lane + HALF];
+                right[lane] += one * turned.right[lane] + two * turned.right[lane + HALF];
             }
         }
         *self = turned;

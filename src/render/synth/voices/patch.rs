@@ -122,28 +122,23 @@ struct Oscillator {
 }
 
 impl Oscillator {
-    #[inline]
-    fn add(&mut self, ratio: f32, left: &mut [f32], right: &mut [f32]) {
+    /// Adds to both sides, or to `left` alone, which then stands for both.
+    fn add(&mut self, ratio: f32, left: &mut [f32; CONTROL], right: Option<&mut [f32; CONTROL]>) {
         let step = turn(self.hz * ratio);
-        let mut phase = self.phase;
-        for (l, r) in left.iter_mut().zip(right.iter_mut()) {
-            let sample = self.table.at(phase);
-            phase = phase.wrapping_add(step);
-            *l += self.left * sample;
-            *r += self.right * sample;
+        // First what has to be looked up one by one, then what can be done for several frames at once.
+        let mut read = [0.0_f32; CONTROL];
+        for sample in &mut read {
+            *sample = self.table.at(self.phase);
+            self.phase = self.phase.wrapping_add(step);
         }
-        self.phase = phase;
-    }
-
-    #[inline]
-    fn add_middle(&mut self, ratio: f32, middle: &mut [f32]) {
-        let step = turn(self.hz * ratio);
-        let mut phase = self.phase;
-        for sample in middle {
-            *sample += self.left * self.table.at(phase);
-            phase = phase.wrapping_add(step);
+        for (sum, sample) in left.iter_mut().zip(&read) {
+            *sum += self.left * sample;
         }
-        self.phase = phase;
+        if let Some(right) = right {
+            for (sum, sample) in right.iter_mut().zip(&read) {
+                *sum += self.right * sample;
+            }
+        }
     }
 }
 
@@ -177,11 +172,7 @@ impl Patch {
             let mut sums = [[0.0_f32; CONTROL]; 2];
             let [sum_left, sum_right] = &mut sums;
             for oscillator in &mut oscillators {
-                if wide {
-                    oscillator.add(ratio, &mut sum_left[..length], &mut sum_right[..length]);
-                } else {
-                    oscillator.add_middle(ratio, &mut sum_left[..length]);
-                }
+                oscillator.add(ratio, sum_left, wide.then_some(&mut *sum_right));
             }
             if let Some(noise) = &mut noise {
                 for (l, r) in sum_left.iter_mut().zip(sum_right.iter_mut()) {
@@ -196,20 +187,20 @@ impl Patch {
             }
             let mut gains = [0.0_f32; CONTROL];
             envelope.fill(at, &mut gains[..length]);
-            let stereo = wide || self.noise > 0.0;
-            for (side, out) in [&mut *left, &mut *right].into_iter().enumerate().take(1 + usize::from(stereo))
-            {
-                for filter in &mut filters[side][..poles] {
-                    for sample in &mut sums[side][..length] {
-                        *sample = filter.next(*sample).low;
+            match (wide || self.noise > 0.0, poles) {
+                (true, 1) => pass_both::<1>(&mut filters, sum_left, sum_right),
+                (true, _) => pass_both::<2>(&mut filters, sum_left, sum_right),
+                (false, poles) => {
+                    for filter in filters[0].iter_mut().take(poles) {
+                        for sample in sum_left.iter_mut() {
+                            *sample = filter.next(*sample).low;
+                        }
                     }
-                }
-                for ((sample, sum), gain) in out.iter_mut().zip(&sums[side]).zip(&gains) {
-                    *sample += level * gain * sum;
+                    *sum_right = *sum_left;
                 }
             }
-            if !stereo {
-                for ((sample, sum), gain) in right.iter_mut().zip(&sums[0]).zip(&gains) {
+            for (out, sum) in [(left, sum_left), (right, sum_right)] {
+                for ((sample, sum), gain) in out.iter_mut().zip(sum.iter()).zip(&gains) {
                     *sample += level * gain * sum;
                 }
             }
@@ -253,6 +244,22 @@ impl Patch {
         }
         bend
     }
+}
+
+/// Sends both sides through their filters at once: what one waits for, the other does not.
+fn pass_both<const STAGES: usize>(
+    filters: &mut [[Filter; 2]; 2],
+    left: &mut [f32; CONTROL],
+    right: &mut [f32; CONTROL],
+) {
+    let [mut one, mut two] = *filters;
+    for (l, r) in left.iter_mut().zip(right) {
+        for stage in 0..STAGES {
+            *l = one[stage].next(*l).low;
+            *r = two[stage].next(*r).low;
+        }
+    }
+    *filters = [one, two];
 }
 
 /// Where the filter stands.

@@ -211,16 +211,23 @@ impl Player {
 
     fn add(&mut self, waves: &Pair, target: [f32; 2], now: f32, left: &mut [f32], right: &mut [f32]) {
         let step = turn(self.tune * self.bend.ratio(now));
-        let per_frame = [0, 1].map(|i| (target[i] - self.levels[i]) * (1.0 / CONTROL as f32));
-        let [mut soft, mut loud] = self.levels;
-        for (l, r) in left.iter_mut().zip(right.iter_mut()) {
-            let wave = waves.at(self.phase);
+        // First what has to be looked up one by one, then what can be done for several frames at once.
+        let mut read = [[0.0_f32; CONTROL]; 2];
+        for i in 0..CONTROL {
+            [read[0][i], read[1][i]] = waves.at(self.phase);
             self.phase = self.phase.wrapping_add(step);
-            soft += per_frame[0];
-            loud += per_frame[1];
-            let sample = soft * wave[0] + loud * wave[1];
-            *l += self.left * sample;
-            *r += self.right * sample;
+        }
+        let [soft, loud] = self.levels;
+        let [softer, louder] = [0, 1].map(|i| (target[i] - self.levels[i]) * (1.0 / CONTROL as f32));
+        let mut sum = [0.0_f32; CONTROL];
+        for i in 0..CONTROL {
+            let frame = i as f32;
+            sum[i] = (soft + frame * softer) * read[0][i] + (loud + frame * louder) * read[1][i];
+        }
+        for (side, gain) in [(left, self.left), (right, self.right)] {
+            for (out, sample) in side.iter_mut().zip(&sum) {
+                *out += gain * sample;
+            }
         }
         self.levels = target;
     }
