@@ -177,7 +177,11 @@ pub(super) fn write_audio(out: &mut Draft<'_>, finished: &Finished) -> io::Resul
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{artifact::sample, cancel::Never};
+    use crate::{
+        artifact::sample,
+        cancel::Never,
+        render::{EngineError, Limits, Rendered, SectionSpec, Watch, synth::Synth},
+    };
 
     fn files(root: &Path) -> Files {
         Files {
@@ -271,11 +275,39 @@ mod tests {
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
     }
 
+    /// An engine that does not know what it plays.
+    #[derive(Debug)]
+    struct Noise;
+
+    impl Engine for Noise {
+        fn name(&self) -> &'static str {
+            "noise"
+        }
+
+        fn limits(&self) -> Limits {
+            Limits { notes: false, ..Synth::new(1).limits() }
+        }
+
+        fn render(
+            &self,
+            _: &SectionSpec<'_>,
+            _: Option<&Rendered>,
+            _: &dyn Watch,
+        ) -> Result<Rendered, EngineError> {
+            Err(EngineError::Cancelled)
+        }
+    }
+
     #[test]
     fn notes_that_nobody_knows_are_refused_and_leave_nothing() {
         let root = tempfile::tempdir().unwrap();
+        let files = files(root.path());
+        let refusal = files.check_notes(&Noise).unwrap_err();
+        assert!(refusal.to_string().contains("the engine noise does not know"), "{refusal}");
+        files.check_notes(&Synth::new(1)).unwrap();
+        Files { midi: None, ..files.clone() }.check_notes(&Noise).unwrap();
         let piece = Finished { played: None, ..sample::piece_with_stems() };
-        assert!(matches!(files(root.path()).save(&piece, &Never), Err(ArtifactError::NoNotes { .. })));
+        assert!(matches!(files.save(&piece, &Never), Err(ArtifactError::NoNotes { .. })));
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
     }
 }
