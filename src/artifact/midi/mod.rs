@@ -4,8 +4,8 @@
 //! - Then comes one track per part, with its name, its program (none for drums) and its notes. Every track ends with the sound.
 //! - Bar lines lie on exact multiples of a bar's ticks. A note starts within 1 ms of its sound at 40 bpm, nearer at higher tempi.
 //! - A hit of a drum has no length; it is written as a thirty-second note.
-//! - Two notes of one key on one channel never overlap: the earlier ends where the later begins. Of two that begin together one is
-//!   written, as long as the longer and as loud as the louder.
+//! - Two notes of one key on one channel never overlap, but for drums of two kits: the earlier ends where the later begins. Of two
+//!   that begin together one is written, as long as the longer and as loud as the louder.
 //! - Text is UTF-8.
 
 mod channels;
@@ -145,6 +145,7 @@ fn note_of_sharing(seat: &Seat, parts: &[Part]) -> Option<String> {
 /// A note in ticks.
 struct TickNote {
     part: usize,
+    drum: bool,
     channel: u8,
     key: u8,
     velocity: u8,
@@ -152,7 +153,7 @@ struct TickNote {
     off: u32,
 }
 
-/// Every note, none overlapping another of its key and channel.
+/// Every note, none overlapping another of its key on its channel; a drum, none of its own part.
 fn notes(parts: &[Part], seats: &[Seat], clock: &Clock, end: u32) -> Vec<TickNote> {
     let mut notes: Vec<TickNote> = Vec::new();
     for (number, (part, seat)) in parts.iter().zip(seats).enumerate() {
@@ -163,12 +164,22 @@ fn notes(parts: &[Part], seats: &[Seat], clock: &Clock, end: u32) -> Vec<TickNot
                 MidiSound::Program(_) => clock.tick(note.at + note.seconds),
             };
             let off = off.clamp(on + 1, end);
-            TickNote { part: number, channel: seat.channel, key: note.key, velocity: note.velocity, on, off }
+            TickNote {
+                part: number,
+                drum: part.sound == MidiSound::Drums,
+                channel: seat.channel,
+                key: note.key,
+                velocity: note.velocity,
+                on,
+                off,
+            }
         }));
     }
-    notes.sort_by_key(|note| (note.channel, note.key, note.on));
+    // Kits share a channel, and two may strike the same drum.
+    let line = |note: &TickNote| (note.channel, if note.drum { note.part } else { 0 }, note.key);
+    notes.sort_by_key(|note| (line(note), note.on));
     notes.dedup_by(|later, first| {
-        let together = (first.channel, first.key, first.on) == (later.channel, later.key, later.on);
+        let together = (line(first), first.on) == (line(later), later.on);
         if together {
             first.velocity = first.velocity.max(later.velocity);
             first.off = first.off.max(later.off);
@@ -176,10 +187,10 @@ fn notes(parts: &[Part], seats: &[Seat], clock: &Clock, end: u32) -> Vec<TickNot
         together
     });
     for at in 1..notes.len() {
-        let next = (notes[at].channel, notes[at].key, notes[at].on);
+        let (next, on) = (line(&notes[at]), notes[at].on);
         let note = &mut notes[at - 1];
-        if (note.channel, note.key) == (next.0, next.1) {
-            note.off = note.off.min(next.2);
+        if line(note) == next {
+            note.off = note.off.min(on);
         }
     }
     notes
