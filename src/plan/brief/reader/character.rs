@@ -53,6 +53,11 @@ impl Reader<'_> {
         if let Some(turned) = turned {
             return self.take_or_opposite((tempo, turned), (at, count), |brief| &mut brief.tempo);
         }
+        // A number stands before a word that was said earlier, as in "slow, 60 bpm".
+        let worded = matches!(&self.brief.tempo, Some(said) if matches!(said.value, Tempo::Between(_)));
+        if worded && matches!(tempo, Tempo::Exact(_)) && !self.negation.holds() {
+            self.brief.tempo = None;
+        }
         let said = self.said(tempo, at, count);
         self.take_one(said, |brief| &mut brief.tempo)
     }
