@@ -176,3 +176,11 @@ fn what_is_not_understood_is_said() {
     let brief = brief("singing robots");
     assert_eq!(brief.impossible[0].words, "singing");
 }
+
+#[test]
+fn a_number_stands_before_an_earlier_word() {
+    for prompt in ["pop ballad with piano, 68 bpm in F major", "68 bpm, a slow piece"] {
+        let read = brief(prompt);
+        assert_eq!(read.tempo.map(|said| said.value), Some(Tempo::Exact(68.0)), "{prompt}");
+    }
+}
