@@ -172,14 +172,15 @@ fn cell(random: &mut Random, span: f64, lively: Liveliness, quick: bool) -> Cell
     cells[0]
 }
 
-/// Whether a note is struck off the beat and held over the next one.
+/// Whether a note is struck off the beat, or between two eighths, and held over the next one.
 fn off_beat(cell: &[f64], span: f64) -> bool {
     let beat = if span % 3.0 == 0.0 { 3.0 } else { 2.0 };
     let mut at = 0.0;
     cell.iter().any(|eighths| {
         let start = at;
         at += eighths;
-        start % beat > 0.0 && at > (start / beat).ceil() * beat
+        let over = |unit: f64| start % unit > 0.0 && at > (start / unit).ceil() * unit;
+        over(beat) || over(1.0)
     })
 }
 
