@@ -212,17 +212,17 @@ impl Player {
     fn add(&mut self, waves: &Pair, target: [f32; 2], now: f32, left: &mut [f32], right: &mut [f32]) {
         let step = turn(self.tune * self.bend.ratio(now));
         // First what has to be looked up one by one, then what can be done for several frames at once.
-        let mut read = [[0.0_f32; CONTROL]; 2];
-        for i in 0..CONTROL {
-            [read[0][i], read[1][i]] = waves.at(self.phase);
+        let mut read = [[0.0_f32; 2]; CONTROL];
+        for both in &mut read {
+            *both = waves.at(self.phase);
             self.phase = self.phase.wrapping_add(step);
         }
         let [soft, loud] = self.levels;
         let [softer, louder] = [0, 1].map(|i| (target[i] - self.levels[i]) * (1.0 / CONTROL as f32));
         let mut sum = [0.0_f32; CONTROL];
-        for i in 0..CONTROL {
+        for (i, (sum, [one, two])) in sum.iter_mut().zip(&read).enumerate() {
             let frame = i as f32;
-            sum[i] = (soft + frame * softer) * read[0][i] + (loud + frame * louder) * read[1][i];
+            *sum = (soft + frame * softer) * one + (loud + frame * louder) * two;
         }
         for (side, gain) in [(left, self.left), (right, self.right)] {
             for (out, sample) in side.iter_mut().zip(&sum) {
