@@ -16,6 +16,8 @@ pub(in crate::render::synth) struct Piano {
     /// Where the highs of the softest blow end, in hertz, and how much further those of the hardest reach.
     cutoff: f32,
     hard_cutoff: f32,
+    /// How far that moves up with the pitch, in multiples of it.
+    follow: f32,
     /// Time in which the lowest string falls by 60 dB.
     seconds: f32,
     /// How much faster high partials die.
@@ -40,6 +42,7 @@ impl Default for Piano {
         Self {
             cutoff: 700.0,
             hard_cutoff: 4600.0,
+            follow: 1.3,
             seconds: 26.0,
             dull: 0.22,
             detune: 0.0,
@@ -60,8 +63,8 @@ impl Piano {
         let b = 1.6e-4 * (0.045 * (key - 27.0).max(0.0)).exp();
         let ring_seconds = self.seconds * (-0.028 * key).exp() * (1.0 - 0.85 * cue.mute);
         // A harder hammer is a brighter one.
-        let cutoff =
-            (self.cutoff + self.hard_cutoff * cue.velocity * cue.velocity + 1.3 * cue.hz) * cue.brightness;
+        let cutoff = (self.cutoff + self.hard_cutoff * cue.velocity * cue.velocity + self.follow * cue.hz)
+            * cue.brightness;
         let place = self.width * ((key - 39.0) / 60.0).clamp(-0.45, 0.45);
         // Where the hammer falls differs a little from blow to blow, as do the strings' moods.
         let strike_at = random.between(0.119, 0.131) as f32;

@@ -139,7 +139,7 @@ pub(super) fn far_thunder(seconds: f32, random: &mut Random, canvas: &mut Canvas
                 let noise = white.next();
                 let once = low[0].next(noise).low;
                 let rumble = low[1].next(once).low;
-                *sample += 0.5 * level * rumble + 0.012 * air.next(noise).band;
+                *sample += 0.5 * level * rumble + 0.004 * air.next(noise).band;
             }
         }
     }
