@@ -46,13 +46,14 @@ impl Timeline {
         let start = slot.start.saturating_sub(slot.lead);
         if self.with_stems {
             self.add_missing_stems(&section.stems);
-            for track in &mut self.mix.stems {
-                let new = section.stems.iter().find(|stem| stem.name == track.name);
-                if let Some(seam) = &seam {
+            if let Some(seam) = &seam {
+                for track in &mut self.mix.stems {
                     seam.close_old(&mut track.sound, self.sounding_end);
                 }
-                if let Some(new) = new {
-                    lay(&mut track.sound, start, new.sound.clone(), seam.as_ref());
+            }
+            for new in section.stems {
+                if let Some(track) = self.mix.stems.iter_mut().find(|track| track.name == new.name) {
+                    lay(&mut track.sound, start, new.sound, seam.as_ref());
                 }
             }
         }

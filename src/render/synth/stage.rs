@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     num::NonZeroUsize,
     sync::{
+        Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc::{self, RecvTimeoutError},
     },
@@ -68,11 +69,16 @@ impl Stage<'_> {
             .chain(desk.groups.into_iter().enumerate().filter_map(|(number, bus)| Some((number, bus?))))
             .collect();
         let numbers: Vec<usize> = numbered.iter().map(|(number, _)| *number).collect();
-        let buses: Vec<Bus> = numbered.into_iter().map(|(_, bus)| bus).collect();
+        // Each bus is taken by whoever finishes it, and gone when that is done: they are the largest that a section holds.
+        let buses: Vec<Mutex<Option<Bus>>> =
+            numbered.into_iter().map(|(_, bus)| Mutex::new(Some(bus))).collect();
         let empty: (Option<Stereo>, Vec<Option<Stereo>>) = (None, vec![None; groups]);
         let (mix, groups) = self.each(
             &buses,
-            |bus| bus.clone().finish(console, &glue, span.start, &|| progress.goes_on()),
+            |bus| {
+                let bus = bus.lock().ok()?.take()?;
+                bus.finish(console, &glue, span.start, &|| progress.goes_on())
+            },
             &progress,
             total,
             empty,
