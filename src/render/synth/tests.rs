@@ -101,12 +101,9 @@ pub(super) fn planned(mut wire: CompositionPlan) -> Plan {
         .iter()
         .flat_map(|section| section.orchestration.names().map(str::to_owned).collect::<Vec<_>>())
         .collect();
-    // The planner may know fewer styles than can be played.
-    let style = std::mem::replace(&mut wire.style, "pop".to_owned());
     let request =
         GenerationRequest { prompt: wire.prompt.clone(), plan: Some(wire), ..GenerationRequest::default() };
-    let plan = plan::plan(&Request::new(request, &Defaults::default()).unwrap()).unwrap();
-    Plan::from_wire_unchecked(CompositionPlan { style, ..plan.to_wire() })
+    plan::plan(&Request::new(request, &Defaults::default()).unwrap()).unwrap()
 }
 
 /// A plan of one section.

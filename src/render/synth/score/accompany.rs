@@ -72,6 +72,8 @@ fn technique<'a>(scene: &Scene<'a>, instrument: Instrument) -> Option<&'a Groove
         Some(&techniques.strummed)
     } else if strings && asked(scene, instrument, "fingerpicked") {
         Some(&techniques.fingerpicked)
+    } else if asked(scene, instrument, "sustained") {
+        Some(&techniques.sustained)
     } else {
         None
     }

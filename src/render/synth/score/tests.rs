@@ -287,12 +287,14 @@ fn techniques_are_heard() {
         wire.theme.techniques = vec![Technique { name: technique.to_owned(), instrument }];
         let score = score(&planned(wire), 1);
         let strings = score.parts[&(the("strings"), Duty::Ground)].clone();
+        let strikes = score.parts[&(the("piano"), Duty::Ground)].len();
         let longest = strings.iter().map(|note| note.seconds).fold(0.0, f64::max);
         let together = strings.windows(2).filter(|pair| pair[1].at - pair[0].at < 0.05).count();
-        (longest, together, strings.len())
+        (longest, together, strings.len(), strikes)
     };
     let plain = played("sustained", None);
     assert!(plain.0 > 2.0 && plain.1 > plain.2 / 2, "{plain:?}");
+    assert!(plain.3 < played("legato", None).3, "long chords are struck once");
     assert!(played("staccato", None).0 < 0.5);
     assert!(played("staccato", Some("piano")).0 > 2.0);
     let broken = played("arpeggiated", None);

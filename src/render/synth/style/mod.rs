@@ -212,6 +212,7 @@ pub(super) struct Techniques {
     pub(super) arpeggiated: Groove<Pattern>,
     pub(super) strummed: Groove<Pattern>,
     pub(super) fingerpicked: Groove<Pattern>,
+    pub(super) sustained: Groove<Pattern>,
 }
 
 /// Progressions of a mode that a style has none of its own for.
@@ -386,7 +387,15 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::{music::Metre, wire::Energy};
+    use crate::{
+        music::Metre,
+        plan::vocabulary::vocabulary,
+        render::synth::{
+            instrument::{GROUPS, Instrument},
+            space::Room,
+        },
+        wire::Energy,
+    };
 
     /// How many cells a pattern for a metre has.
     fn cells(metre: &str) -> usize {
@@ -445,8 +454,8 @@ mod tests {
             }
         }
         book.percussion.iter().for_each(|(name, groove)| lanes(name, groove));
-        for groove in [&book.techniques.arpeggiated, &book.techniques.strummed, &book.techniques.fingerpicked]
-        {
+        let Techniques { arpeggiated, strummed, fingerpicked, sustained } = &book.techniques;
+        for groove in [arpeggiated, strummed, fingerpicked, sustained] {
             pattern("techniques", groove, CHORD_MARKS);
         }
         for (name, fills) in &book.fills {
@@ -478,11 +487,22 @@ mod tests {
     }
 
     #[test]
-    fn every_mood_of_the_planner_shapes_the_sound() {
-        let planned = &crate::plan::vocabulary::vocabulary().moods;
-        let planned: BTreeSet<&str> = planned.iter().map(|mood| mood.name.as_str()).collect();
-        let played: BTreeSet<&str> = Book::open().unwrap().moods.keys().map(String::as_str).collect();
-        assert!(planned.is_subset(&played), "{:?}", planned.difference(&played));
+    fn planner_and_synthesiser_know_the_same_names() {
+        let (planner, book) = (vocabulary(), Book::open().unwrap());
+        let moods: BTreeSet<&str> = planner.moods.iter().map(|mood| mood.name.as_str()).collect();
+        assert_eq!(moods, book.moods.keys().map(String::as_str).collect());
+        let styles: BTreeSet<&str> = planner.styles.iter().map(|style| style.name.as_str()).collect();
+        assert_eq!(styles, book.names().collect());
+        let instruments: BTreeSet<(&str, &str)> = planner
+            .instruments
+            .iter()
+            .map(|instrument| (instrument.name.as_str(), instrument.group.as_str()))
+            .collect();
+        let played = |instrument: Instrument| (instrument.name(), GROUPS[instrument.group()]);
+        assert_eq!(instruments, Instrument::all().map(played).collect());
+        for space in &planner.spaces {
+            assert!(Room::named(&space.name).is_some(), "{}", space.name);
+        }
     }
 
     #[test]
