@@ -1,10 +1,10 @@
 //! Who can play: names, stem groups, ranges and how they are built, read from `instruments.toml`, where the fields are explained.
 
-use std::sync::LazyLock;
+use std::{iter, sync::LazyLock};
 
 use serde::Deserialize;
 
-use super::{effects::Effects, voices::Voice};
+use super::{effects::Effects, score::Duty, voices::Voice};
 
 /// The stem groups, in their order.
 pub(super) const GROUPS: [&str; 12] = [
@@ -103,6 +103,18 @@ pub(super) struct Strip {
     pub(super) send: f32,
     /// What lies below is cut, in hertz.
     pub(super) high_pass: f32,
+    /// Chords are played twice, so far to the left and to the right; 0: once.
+    #[serde(default)]
+    pub(super) apart: f32,
+}
+
+impl Strip {
+    /// Where each take of a part stands.
+    pub(super) fn takes(self, duty: Duty) -> impl Iterator<Item = f32> {
+        let twice = duty == Duty::Ground && self.apart > 0.0;
+        let first = if twice { self.place - self.apart } else { self.place };
+        iter::once(first).chain(twice.then_some(self.place + self.apart))
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -14,7 +14,7 @@ const MASTER: f32 = 0.42;
 /// -360 dB: keeps the filters from denormal numbers in silence, in which processors are many times slower.
 const BARELY: f32 = 1e-18;
 /// Below this, in hertz, a track is mono.
-const MONO_BELOW: f32 = 180.0;
+const MONO_BELOW: f32 = 120.0;
 
 /// What one bus collects: dry sound and what goes to the room.
 #[derive(Clone, Debug)]
@@ -103,9 +103,15 @@ impl Desk {
     }
 }
 
-/// A track's channel: its effects, its way of giving room to others, its level and place. The rendering starts `start` frames
-/// into the piece.
-pub(super) fn channel(console: &Console, instrument: Instrument, duty: Duty, start: i64, track: &mut Stereo) {
+/// A track's channel: its effects, its way of giving room to others, its level, and its place (-1 left to 1 right). The rendering
+/// starts `start` frames into the piece.
+pub(super) fn channel(
+    console: &Console,
+    instrument: Instrument,
+    (duty, place): (Duty, f32),
+    start: i64,
+    track: &mut Stereo,
+) {
     instrument.effects().apply(track, console.clock(start));
     let strip = instrument.strip();
     let gain_db = match duty {
@@ -117,7 +123,7 @@ pub(super) fn channel(console: &Console, instrument: Instrument, duty: Duty, sta
         && GROUPS[2..11].contains(&GROUPS[instrument.group()])
         && instrument.group() != 2;
     let presence = if console.melody && chords { 0.76 } else { 1.0 };
-    shape(track, strip, presence, 10f32.powf(gain_db / 20.0));
+    shape(track, Strip { place, ..strip }, presence, 10f32.powf(gain_db / 20.0));
     console.duck(instrument, duty, start, [&mut track.left, &mut track.right]);
 }
 

@@ -9,6 +9,9 @@ use super::{
 };
 use crate::audio::Random;
 
+/// How far a second take stays behind the first, at most.
+const LATE_SECONDS: f64 = 0.016;
+
 /// Where a rendering lies in the piece.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Span {
@@ -60,6 +63,14 @@ impl Stereo {
     pub(super) fn silence(frames: usize) -> Self {
         Self { left: vec![0.0; frames], right: vec![0.0; frames] }
     }
+
+    fn add(&mut self, other: &Self, gain: f32) {
+        for (side, other) in [(&mut self.left, &other.left), (&mut self.right, &other.right)] {
+            for (sample, other) in side.iter_mut().zip(other) {
+                *sample += gain * other;
+            }
+        }
+    }
 }
 
 impl Track {
@@ -70,25 +81,18 @@ impl Track {
         }
     }
 
-    /// What for.
-    pub(super) fn duty(&self) -> Duty {
-        match self {
-            Self::Notes { duty, .. } => *duty,
-            Self::Texture { .. } => Duty::Ground,
-        }
-    }
-
     /// How much work it is, in units of one note.
     pub(super) fn weight(&self, span: Span) -> usize {
         match self {
-            Self::Notes { notes, .. } => notes.len(),
+            Self::Notes { instrument, duty, notes, .. } => {
+                notes.len() * instrument.strip().takes(*duty).count()
+            }
             Self::Texture { .. } => span.total / 32_768 + 1,
         }
     }
 
     /// Renders it and sends it through its channel. `goes_on` is asked before each unit of work; `None` when it says no.
     pub(super) fn render(&self, span: Span, console: &Console, goes_on: &dyn Fn() -> bool) -> Option<Stereo> {
-        let mut sound = Stereo::silence(span.total);
         match self {
             Self::Notes { instrument, duty, notes, seed, tuning, brightness } => {
                 let part = Part {
@@ -100,9 +104,18 @@ impl Track {
                     brightness: *brightness,
                     sixteenth: (15.0 / console.tempo_bpm) as f32,
                 };
-                part.play(span, &mut sound, goes_on)?;
+                let places: Vec<f32> = instrument.strip().takes(*duty).collect();
+                let mut sound = Stereo::silence(span.total);
+                for (take, place) in places.iter().enumerate() {
+                    let mut played = Stereo::silence(span.total);
+                    part.play(take, span, &mut played, goes_on)?;
+                    mixdown::channel(console, *instrument, (*duty, *place), span.start, &mut played);
+                    sound.add(&played, (1.0 / places.len() as f32).sqrt());
+                }
+                Some(sound)
             }
-            Self::Texture { texture, gain_db, fade_in, fade_out, .. } => {
+            Self::Texture { instrument, texture, gain_db, fade_in, fade_out } => {
+                let mut sound = Stereo::silence(span.total);
                 let until = (span.lead + span.frames + fade_out).min(span.total);
                 let mut canvas = Canvas { left: &mut sound.left[..until], right: &mut sound.right[..until] };
                 if !texture.play(span.start, &mut canvas, goes_on) {
@@ -118,10 +131,11 @@ impl Track {
                         1.0 - share
                     });
                 }
+                let place = instrument.strip().place;
+                mixdown::channel(console, *instrument, (Duty::Ground, place), span.start, &mut sound);
+                Some(sound)
             }
         }
-        mixdown::channel(console, self.instrument(), self.duty(), span.start, &mut sound);
-        Some(sound)
     }
 }
 
@@ -137,14 +151,16 @@ struct Part<'a> {
 }
 
 impl Part<'_> {
-    fn play(&self, span: Span, sound: &mut Stereo, goes_on: &dyn Fn() -> bool) -> Option<()> {
+    /// Plays them once. No two takes are alike, nor quite together.
+    fn play(&self, take: usize, span: Span, sound: &mut Stereo, goes_on: &dyn Fn() -> bool) -> Option<()> {
         let voice = self.instrument.voice();
         for (number, note) in self.notes.iter().enumerate() {
             if !goes_on() {
                 return None;
             }
-            let mut random = self.random(&number.to_string());
-            let mut canvas = canvas_from(sound, span, note.at);
+            let mut random = self.random(take, &number.to_string());
+            let late = if take == 0 { 0.0 } else { LATE_SECONDS * random.unit() };
+            let mut canvas = canvas_from(sound, span, note.at + late);
             let cue = self.cue(note);
             match note.tone {
                 Tone::Hit(drum) => voice.hit(drum, &cue, &mut random, &mut canvas),
@@ -164,13 +180,19 @@ impl Part<'_> {
             let cue = Cue { seconds: seconds as f32, velocity: 0.7, ..self.cue(first) };
             // Drums are tuned to a fourth below the tonic.
             let tonic = self.tuning * (5.0_f32 / 12.0).exp2();
-            voice.under(tonic, &cue, &mut self.random("under"), &mut canvas_from(sound, span, first.at));
+            voice.under(
+                tonic,
+                &cue,
+                &mut self.random(take, "under"),
+                &mut canvas_from(sound, span, first.at),
+            );
         }
         Some(())
     }
 
-    fn random(&self, purpose: &str) -> Random {
-        Random::stream(self.seed, &format!("{} {:?} {purpose}", self.instrument.name(), self.duty))
+    fn random(&self, take: usize, purpose: &str) -> Random {
+        let take = if take == 0 { String::new() } else { format!(" take {take}") };
+        Random::stream(self.seed, &format!("{} {:?}{take} {purpose}", self.instrument.name(), self.duty))
     }
 
     fn cue(&self, note: &Note) -> Cue {

@@ -78,7 +78,7 @@ impl Default for Pluck {
             vibrato: Vibrato { cents: 0.0, ..Vibrato::default() },
             slide: 0.04,
             scoop_cents: 0.0,
-            width: 0.3,
+            width: 0.5,
             level: 1.0,
         }
     }
