@@ -93,7 +93,14 @@ pub(super) fn hands(scene: &Scene<'_>, instrument: Instrument) -> Hands {
         Energy::Medium => 0,
         Energy::High => 3,
     };
-    Hands { centre: play.harmony + higher, range: play.range, open: play.open, strict: scene.style.strict }
+    // Where in its register an instrument settles, which chord tones lie on top, is the piece's own.
+    let lean = Random::stream(scene.plan.seed, &format!("register of {}", instrument.name())).below(3) as i32;
+    Hands {
+        centre: play.harmony + higher + 3 * (lean - 1),
+        range: play.range,
+        open: play.open,
+        strict: scene.style.strict,
+    }
 }
 
 /// One chord as an instrument lays it after another one.
