@@ -178,6 +178,9 @@ fn metre(request: &Request, brief: &Brief, style: &Style, second: Option<&Style>
     }
 }
 
+/// Sharps or flats of a key that nobody asked for, at most.
+const MOST_ACCIDENTALS: i8 = 4;
+
 fn key(request: &Request, brief: &Brief, style: &Style) -> Decided<Key> {
     if let Some(key) = request.key {
         return Decided::new(key, Source::Request, None);
@@ -186,11 +189,15 @@ fn key(request: &Request, brief: &Brief, style: &Style) -> Decided<Key> {
         return Decided::said(said.value, &said.words);
     }
     let mut random = Random::stream(request.seed, "plan/key");
-    let tonic = random.below(12) as i32;
-    let mut drawn =
-        |modes: &[Mode]| Key::from_pitch_class(tonic, random.pick(modes).copied().unwrap_or(Mode::Major));
+    let mut drawn = |modes: &[Mode]| {
+        let mode = random.pick(modes).copied().unwrap_or(Mode::Major);
+        // Players like few sharps and flats.
+        let keys = (0..12).map(|tonic| Key::from_pitch_class(tonic, mode));
+        let usual: Vec<Key> = keys.filter(|key| key.signature().abs() <= MOST_ACCIDENTALS).collect();
+        random.pick(&usual).copied().unwrap_or(Key::from_pitch_class(0, mode))
+    };
     if let Some(said) = &brief.mode {
-        return Decided::said(Key::from_pitch_class(tonic, said.value), &said.words);
+        return Decided::said(drawn(&[said.value]), &said.words);
     }
     if let Some(said) = brief.moods.iter().find(|said| !said.value.modes.is_empty()) {
         let modes = &said.value.modes;

@@ -118,6 +118,12 @@ fn filled(named: Orchestration, usual: &Orchestration, alone: bool, style_named:
         (true, false) if joins => fill(&mut players.harmony, &usual.harmony),
         // A lone violin plays its tune; a lone vibraphone can play chords to it.
         (true, false) if alone && players.lead.iter().all(|name| one_note_at_a_time(name)) => {}
+        // Who asks for a violin expects it to be accompanied.
+        (true, false)
+            if players.lead.len() == 1 && players.lead.iter().all(|name| one_note_at_a_time(name)) =>
+        {
+            join_core(&mut players.harmony, &usual.harmony);
+        }
         (true, false) => players.harmony.clone_from(&players.lead),
         (false, true) if joins && names_players => {
             join_core(&mut players.harmony, &usual.harmony);

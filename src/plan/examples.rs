@@ -66,6 +66,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("lead violin over soft pads", "plays:violin,pad not:lead clear"),
     ("solo piano", "only:piano clear"),
     ("solo cello", "only:cello clear"),
+    ("a sad violin", "mood:sad plays:violin,strings clear"),
     ("sad solo violin in a cathedral", "only:violin mood:sad space:cathedral clear"),
     ("jazz, just piano", "only:piano style:jazz clear"),
     ("techno, drums only", "only:electronic_drums clear"),
