@@ -7,8 +7,9 @@ use super::{
 
 const LANES: usize = 8;
 const BLOCK: usize = 64;
-/// Amplitude below which partials are dropped: -100 dB.
+/// Amplitude below which partials are dropped: -100 dB, or 74 dB below the strongest of their note.
 const SILENT: f32 = 1e-5;
+const MASKED: f32 = 2e-4;
 
 /// One sine of a [`Bank`].
 #[derive(Clone, Copy, Debug)]
@@ -53,9 +54,11 @@ pub(super) fn ring(partials: &[Partial], gesture: Gesture, canvas: &mut Canvas<'
 
 /// As [`ring`], with a pitch that moves.
 pub(super) fn sing(partials: &[Partial], gesture: Gesture, bend: &Bend, canvas: &mut Canvas<'_>) {
+    let strongest = partials.iter().map(|partial| partial.amplitude.abs()).fold(0.0, f32::max);
+    let silent = SILENT.max(MASKED * strongest);
     let mut audible: Vec<Partial> = partials
         .iter()
-        .filter(|partial| partial.hz < 0.45 * RATE && partial.amplitude.abs() > SILENT)
+        .filter(|partial| partial.hz < 0.45 * RATE && partial.amplitude.abs() > silent)
         .copied()
         .collect();
     // Those that die together stand together, so that whole octets fall silent early.
@@ -89,7 +92,7 @@ pub(super) fn sing(partials: &[Partial], gesture: Gesture, bend: &Bend, canvas: 
             *l += gain * sum[0].iter().sum::<f32>();
             *r += gain * sum[1].iter().sum::<f32>();
         }
-        octets.retain_mut(Octet::settle);
+        octets.retain_mut(|octet| octet.settle(silent));
         at += BLOCK;
     }
 }
@@ -161,11 +164,11 @@ impl Octet {
 
     /// Stills the lanes that have died away, before their numbers become denormal, in which processors are many times slower.
     /// False when all of them have.
-    fn settle(&mut self) -> bool {
+    fn settle(&mut self, silent: f32) -> bool {
         let mut sounds = false;
         for lane in 0..LANES {
             let size = self.x[lane].abs() + self.y[lane].abs();
-            sounds |= size > SILENT;
+            sounds |= size > silent;
             if size < 0.01 * SILENT {
                 self.x[lane] = 0.0;
                 self.y[lane] = 0.0;
