@@ -70,7 +70,7 @@ fn pitched() -> impl Iterator<Item = Instrument> {
 }
 
 fn is_bass(who: Instrument) -> bool {
-    GROUPS[who.group()] == "bass" || who.name() == "tuba"
+    GROUPS[who.group()] == "bass" || matches!(who.name(), "tuba" | "contrabass")
 }
 
 /// What an instrument is there for: a scale, chords, a bass line, a beat.
