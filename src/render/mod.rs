@@ -12,6 +12,8 @@ use crate::{
 
 mod sections;
 pub mod synth;
+#[cfg(feature = "musicgen")]
+pub mod musicgen;
 pub mod engines;
 
 pub use sections::sections;

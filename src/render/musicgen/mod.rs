@@ -1,0 +1,1 @@
+//! MusicGen on candle: text to tokens to sound, equal to the reference implementation.
