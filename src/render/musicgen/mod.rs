@@ -1,1 +1,34 @@
 //! MusicGen on candle: text to tokens to sound, equal to the reference implementation.
+//!
+//! ```text
+//! text -> tokenizer, T5 -> projection --+          tokens so far -> delay grid -> columns
+//!                                       v                             ^             |
+//!                               cross-attention                    tokens           v
+//!                                       +--> decoder <--------------- | ------- embeddings
+//!                                               |                     |
+//!                                            logits -> guidance, draw +
+//! ```
+//!
+//! A melody model has no cross-attention; it is told chroma and text before the first column.
+
+mod attention;
+pub mod checkpoint;
+pub mod codes;
+pub mod condition;
+pub mod config;
+pub mod decoder;
+pub mod delay;
+mod error;
+pub mod generate;
+pub mod model;
+mod position;
+pub mod precision;
+pub mod sampling;
+pub mod stream;
+pub mod tensors;
+pub mod text;
+pub mod weights;
+#[cfg(test)]
+mod tests;
+
+pub use error::ModelError;

@@ -1,0 +1,82 @@
+//! The tensors of one model on their way from its checkpoint to the device.
+
+use std::collections::HashMap;
+
+use candle_core::{DType, Device, Tensor};
+
+use super::{
+    ModelError,
+    checkpoint::Checkpoint,
+    config::Config,
+    precision::{Linear, Precision},
+    tensors::{stored_name, tensors},
+};
+
+/// Where a model runs, and how exactly.
+#[derive(Clone, Debug)]
+pub struct Placement {
+    /// Where its tensors lie.
+    pub device: Device,
+    /// How its matrices are kept.
+    pub precision: Precision,
+}
+
+/// Gives each tensor of a model as it is to be kept. Shapes are those that follow from the configuration.
+#[derive(Debug)]
+pub(super) struct Weights<'a> {
+    checkpoint: &'a Checkpoint,
+    placement: &'a Placement,
+    shapes: HashMap<String, Vec<usize>>,
+}
+
+impl<'a> Weights<'a> {
+    pub(super) fn new(checkpoint: &'a Checkpoint, config: &Config, placement: &'a Placement) -> Self {
+        let shapes = tensors(config).into_iter().map(|wanted| (wanted.name, wanted.shape)).collect();
+        Self { checkpoint, placement, shapes }
+    }
+
+    pub(super) fn placement(&self) -> &Placement {
+        self.placement
+    }
+
+    /// Matrices of equal width, one below the other, as one.
+    pub(super) fn matrix(&self, names: &[String]) -> Result<Linear, ModelError> {
+        let parts: Vec<Tensor> =
+            names.iter().map(|name| self.read(name, &Device::Cpu)).collect::<Result<_, _>>()?;
+        let Placement { device, precision } = self.placement;
+        Ok(Linear::new(&Tensor::cat(&parts, 0)?, *precision, device)?)
+    }
+
+    /// The tensors of one part of the model.
+    pub(super) fn names_under(&self, part: &str) -> impl Iterator<Item = &str> {
+        self.shapes.keys().map(String::as_str).filter(move |name| name.starts_with(part))
+    }
+
+    /// A tensor as f32 on the device.
+    pub(super) fn exact(&self, name: &str) -> Result<Tensor, ModelError> {
+        self.read(name, &self.placement.device)
+    }
+
+    /// A table as plain values, row by row.
+    pub(super) fn table(&self, name: &str) -> Result<Vec<f32>, ModelError> {
+        Ok(self.read(name, &Device::Cpu)?.flatten_all()?.to_vec1()?)
+    }
+
+    /// A table that a checkpoint may lack.
+    pub(super) fn optional_table(
+        &self,
+        name: &str,
+        shape: &[usize],
+    ) -> Result<Option<Vec<f32>>, ModelError> {
+        if !self.checkpoint.has(name) {
+            return Ok(None);
+        }
+        let table = self.checkpoint.tensor(name, shape, DType::F32, &Device::Cpu)?;
+        Ok(Some(table.flatten_all()?.to_vec1()?))
+    }
+
+    fn read(&self, name: &str, device: &Device) -> Result<Tensor, ModelError> {
+        let shape = self.shapes.get(name).ok_or_else(|| ModelError::Unlisted { tensor: name.to_owned() })?;
+        Ok(self.checkpoint.tensor(stored_name(self.checkpoint, name), shape, DType::F32, device)?)
+    }
+}
