@@ -59,9 +59,12 @@ impl Memory {
 /// `N` matrices of states that stand side by side, `[n, N * heads * head width]`, head by head: `[heads, n, head width]` each.
 pub(super) fn split<const N: usize>(states: &Tensor, heads: usize) -> Result<[Tensor; N]> {
     let (count, width) = states.dims2()?;
-    let heads_first = states.reshape((count, N, heads, width / (N * heads)))?.permute((1, 2, 0, 3))?.contiguous()?;
+    let heads_first =
+        states.reshape((count, N, heads, width / (N * heads)))?.permute((1, 2, 0, 3))?.contiguous()?;
     let parts: Vec<Tensor> = (0..N).map(|part| heads_first.get(part)).collect::<Result<_>>()?;
-    parts.try_into().map_err(|_: Vec<Tensor>| candle_core::Error::msg("states do not divide into their parts"))
+    parts
+        .try_into()
+        .map_err(|_: Vec<Tensor>| candle_core::Error::msg("states do not divide into their parts"))
 }
 
 /// What later positions must not see: zero for keys up to a query's own position, minus infinity behind it. `past` keys lie

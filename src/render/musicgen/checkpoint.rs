@@ -248,10 +248,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// The first fault that is found, or that it was ended.
-    pub fn check(
-        &self,
-        progress: &mut dyn FnMut(f64) -> ControlFlow<()>,
-    ) -> Result<Extent, CheckpointError> {
+    pub fn check(&self, progress: &mut dyn FnMut(f64) -> ControlFlow<()>) -> Result<Extent, CheckpointError> {
         let total: u64 = self.entries.values().map(|entry| entry.bytes as u64).sum();
         let mut read = Extent { tensors: 0, values: 0, bytes: 0 };
         for (name, entry) in &self.entries {
@@ -328,8 +325,7 @@ fn unreadable(file: &Path, source: io::Error) -> CheckpointError {
 
 /// Adds the tensors of a file to `entries`: eight bytes of header length, the header, the data.
 fn read_header(path: &Path, entries: &mut BTreeMap<String, Entry>) -> Result<(), CheckpointError> {
-    let damaged =
-        |reason: String| Err(CheckpointError::Damaged { file: path.to_owned(), reason });
+    let damaged = |reason: String| Err(CheckpointError::Damaged { file: path.to_owned(), reason });
     let mut file = File::open(path).map_err(|source| unreadable(path, source))?;
     let found = file.metadata().map_err(|source| unreadable(path, source))?.len();
     let mut length = [0; 8];
@@ -501,7 +497,10 @@ mod tests {
         };
         index(r#"{"a": "one.safetensors", "b": "two.safetensors"}"#);
         let checkpoint = Checkpoint::open(directory.path()).unwrap();
-        assert_eq!(values(&checkpoint.tensor("b", &[5], DType::F32, &Device::Cpu).unwrap()), values(&wave(5)));
+        assert_eq!(
+            values(&checkpoint.tensor("b", &[5], DType::F32, &Device::Cpu).unwrap()),
+            values(&wave(5))
+        );
         index(r#"{"a": "one.safetensors", "b": "one.safetensors"}"#);
         assert!(opened(&directory).to_string().contains("it has no tensor b"));
         index(r#"{"a": "../one.safetensors"}"#);

@@ -71,7 +71,11 @@ impl TryFrom<Vec<Vec<u32>>> for Codes {
     type Error = Ragged;
 
     fn try_from(codes: Vec<Vec<u32>>) -> Result<Self, Ragged> {
-        if codes.windows(2).any(|pair| pair[0].len() != pair[1].len()) { Err(Ragged) } else { Ok(Self(codes)) }
+        if codes.windows(2).any(|pair| pair[0].len() != pair[1].len()) {
+            Err(Ragged)
+        } else {
+            Ok(Self(codes))
+        }
     }
 }
 

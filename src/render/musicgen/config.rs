@@ -161,7 +161,9 @@ impl Config {
                 num_chroma: root.size("num_chroma", 12)?,
                 chroma_length: root.size("chroma_length", 235)?,
             }),
-            other => return Err(root.unsupported("model_type", other, "\"musicgen\" or \"musicgen_melody\"")),
+            other => {
+                return Err(root.unsupported("model_type", other, "\"musicgen\" or \"musicgen_melody\""));
+            }
         };
         let text = TextConfig::from_json(root.object("text_encoder", "text_encoder.")?)?;
         let own = root.object("decoder", "decoder.")?;
@@ -204,7 +206,9 @@ impl TextConfig {
             feed_forward: match fields.or("feed_forward_proj", "relu".to_owned())?.as_str() {
                 "relu" => FeedForward::Relu,
                 "gated-gelu" => FeedForward::GatedGelu,
-                other => return Err(fields.unsupported("feed_forward_proj", other, "\"relu\" or \"gated-gelu\"")),
+                other => {
+                    return Err(fields.unsupported("feed_forward_proj", other, "\"relu\" or \"gated-gelu\""));
+                }
             },
         };
         let buckets = config.relative_attention_num_buckets;
@@ -244,7 +248,11 @@ impl DecoderConfig {
             return Err(fields.unsupported("audio_channels", config.audio_channels, "1 or 2"));
         }
         if !config.num_codebooks.is_multiple_of(config.audio_channels) {
-            return Err(fields.unsupported("num_codebooks", config.num_codebooks, "a multiple of audio_channels"));
+            return Err(fields.unsupported(
+                "num_codebooks",
+                config.num_codebooks,
+                "a multiple of audio_channels",
+            ));
         }
         Ok(config)
     }

@@ -301,13 +301,7 @@ impl Decoder {
     }
 
     /// Self-attention, each row over its own past and the columns it is fed.
-    fn attend(
-        &self,
-        qkv: &Tensor,
-        layer: usize,
-        feeds: &[Feed<'_>],
-        spans: &[Span],
-    ) -> Result<Tensor> {
+    fn attend(&self, qkv: &Tensor, layer: usize, feeds: &[Feed<'_>], spans: &[Span]) -> Result<Tensor> {
         let qkv = qkv.to_dtype(self.placement.precision.dtype())?;
         let attend = |(feed, span): (&Feed<'_>, &Span)| {
             let own = qkv.narrow(0, span.start, span.count)?;

@@ -93,7 +93,8 @@ impl Grid {
             Some(frame) if frame < frames => Cell::Open,
             _ => Cell::Settled(Token::Pad),
         };
-        let place = |column| delays.iter().enumerate().map(move |(codebook, delay)| cell(column, codebook, *delay));
+        let place =
+            |column| delays.iter().enumerate().map(move |(codebook, delay)| cell(column, codebook, *delay));
         let cells = (0..columns).flat_map(place).collect();
         Ok(Self { settled: prompt.frames() + 1, delays, frames, cells })
     }
@@ -144,11 +145,11 @@ impl Grid {
     /// The tokens of all frames that are ready, the delays taken out.
     pub fn codes(&self) -> Codes {
         let codebooks = self.delays.len();
-        let code = |codebook: usize, frame: usize| {
-            match self.cells[(frame + 1 + self.delays[codebook]) * codebooks + codebook] {
-                Cell::Settled(Token::Code(code)) => Some(code),
-                _ => None,
-            }
+        let code = |codebook: usize, frame: usize| match self.cells
+            [(frame + 1 + self.delays[codebook]) * codebooks + codebook]
+        {
+            Cell::Settled(Token::Code(code)) => Some(code),
+            _ => None,
         };
         let ready = self.ready();
         Codes::from_fn(codebooks, |codebook| (0..ready).map_while(|frame| code(codebook, frame)).collect())
@@ -179,7 +180,10 @@ mod tests {
     #[test]
     fn mono_lags_by_one_frame_per_codebook() {
         let grid = Grid::new(delays(4, 1), 4, &prompt(4, 0)).unwrap();
-        assert_eq!(drawn(&grid), [". ? ? ? ? . . .", ". . ? ? ? ? . .", ". . . ? ? ? ? .", ". . . . ? ? ? ?"]);
+        assert_eq!(
+            drawn(&grid),
+            [". ? ? ? ? . . .", ". . ? ? ? ? . .", ". . . ? ? ? ? .", ". . . . ? ? ? ?"]
+        );
         assert_eq!((grid.columns(), grid.settled(), grid.ready()), (8, 1, 0));
     }
 

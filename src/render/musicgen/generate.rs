@@ -54,7 +54,8 @@ impl State {
         if let Some(token) = piece.prompt.largest().filter(|token| *token >= config.pad_token()) {
             return Err(ModelError::Token { token, vocabulary: config.vocab_size });
         }
-        let grid = Grid::new(delays(config.num_codebooks, config.audio_channels), piece.frames, piece.prompt)?;
+        let grid =
+            Grid::new(delays(config.num_codebooks, config.audio_channels), piece.frames, piece.prompt)?;
         // The last column is drawn but never heard.
         let room = grid.columns() - 1;
         let second = piece.branches.second.as_ref().filter(|_| piece.sampling.guides());
@@ -96,18 +97,20 @@ impl State {
         (self.fed..until).filter_map(|column| self.grid.column(column)).collect()
     }
 
-    /// Takes the logits behind the columns it has heard.
-    fn take(&mut self, heard: usize, mut first: Vec<f32>, second: Option<Vec<f32>>) -> Result<(), ModelError> {
+    /// Takes the logits of each branch behind the columns it has heard.
+    fn take(&mut self, heard: usize, mut branches: Vec<Vec<f32>>) -> Result<(), ModelError> {
         self.fed += heard;
         if self.fed < self.grid.settled() {
             return Ok(());
         }
-        if let Some(second) = second {
-            self.sampler.guide(&mut first, &second);
+        if let [first, second] = branches.as_mut_slice() {
+            self.sampler.guide(first, second);
         }
-        let codebooks = first.chunks_exact(first.len() / self.grid.codebooks());
         let column = self.fed;
-        let drawn: Option<Vec<u32>> = codebooks.map(|logits| self.sampler.draw(logits)).collect();
+        let codebooks = self.grid.codebooks();
+        let logits = branches.into_iter().next().unwrap_or_default();
+        let mut each = logits.chunks_exact((logits.len() / codebooks).max(1));
+        let drawn: Option<Vec<u32>> = (0..codebooks).map(|_| self.sampler.draw(each.next()?)).collect();
         self.grid.settle(&drawn.ok_or(ModelError::NotFinite { column })?);
         Ok(())
     }
@@ -131,9 +134,8 @@ pub fn step_together(decoder: &Decoder, states: &mut [&mut State]) -> Result<(),
     }
     let mut logits = decoder.forward(&mut feeds)?.into_iter();
     for (state, columns) in states.iter_mut().zip(&due) {
-        let first = logits.next().unwrap_or_default();
-        let second = if state.second.is_some() { logits.next() } else { None };
-        state.take(columns.len(), first, second)?;
+        let branches = 1 + usize::from(state.second.is_some());
+        state.take(columns.len(), logits.by_ref().take(branches).collect())?;
     }
     Ok(())
 }

@@ -13,6 +13,7 @@
 
 mod attention;
 pub mod checkpoint;
+pub mod chroma;
 pub mod codes;
 pub mod condition;
 pub mod config;

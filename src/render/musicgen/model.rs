@@ -26,11 +26,7 @@ impl LanguageModel {
     ///
     /// # Errors
     /// When the tokenizer or a tensor is missing or not as it should be, or the device has no room.
-    pub fn load(
-        checkpoint: &Checkpoint,
-        config: &Config,
-        placement: &Placement,
-    ) -> Result<Self, ModelError> {
+    pub fn load(checkpoint: &Checkpoint, config: &Config, placement: &Placement) -> Result<Self, ModelError> {
         let tokenizer = TextTokenizer::open(checkpoint.directory(), &config.text)?;
         let weights = Weights::new(checkpoint, config, placement);
         let text = TextEncoder::load(&weights, tokenizer, &config.text)?;

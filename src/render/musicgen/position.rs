@@ -50,7 +50,8 @@ mod tests {
         let positions = Positions::new(8, Vec::new());
         assert_eq!(row(&positions, 0), [1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0]);
         let found = row(&positions, 100);
-        for (i, expected) in [100.0_f64, 100.0 / 21.544_347, 100.0 / 464.158_9, 0.01].into_iter().enumerate() {
+        for (i, expected) in [100.0_f64, 100.0 / 21.544_347, 100.0 / 464.158_9, 0.01].into_iter().enumerate()
+        {
             assert!((f64::from(found[i]) - expected.cos()).abs() < 1e-5, "{i}");
             assert!((f64::from(found[i + 4]) - expected.sin()).abs() < 1e-5, "{i}");
         }

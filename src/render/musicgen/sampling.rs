@@ -3,10 +3,7 @@
 //! The order is that of `transformers`. Everything behind the logits is exact arithmetic, an exponential that is the same on
 //! every machine, and Timbre's own generator: the same logits and the same seed give the same tokens everywhere.
 
-use std::{
-    cmp::Ordering,
-    collections::BinaryHeap,
-};
+use std::{cmp::Ordering, collections::BinaryHeap};
 
 use crate::{audio::Random, wire};
 
@@ -96,7 +93,7 @@ impl Sampler {
     }
 
     /// The tokens that may be drawn in ascending order, each with its share of the probability, not normalised.
-    fn candidates(&self, logits: &[f32]) -> Vec<(u32, f64)> {
+    pub(super) fn candidates(&self, logits: &[f32]) -> Vec<(u32, f64)> {
         let Sampling { temperature, top_k, top_p, .. } = self.sampling;
         let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let least = least_of_top(logits, top_k);

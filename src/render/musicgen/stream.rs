@@ -155,8 +155,7 @@ impl<'a> SectionState<'a> {
         let codes = tail.codes.last(window.overlap());
         let known = codes.frames();
         let branches = section.branches(model, tail.frame.saturating_sub(known))?;
-        let mut state =
-            Self { section, window, start: tail.frame, codes, known, branches, current: None };
+        let mut state = Self { section, window, start: tail.frame, codes, known, branches, current: None };
         state.open(model)?;
         Ok(state)
     }
@@ -200,7 +199,8 @@ impl<'a> SectionState<'a> {
 
     /// Frames of the section that are made.
     pub fn ready(&self) -> usize {
-        let current = self.current.as_ref().map_or(0, |(state, prompt)| state.ready().saturating_sub(*prompt));
+        let current =
+            self.current.as_ref().map_or(0, |(state, prompt)| state.ready().saturating_sub(*prompt));
         self.codes.frames() - self.known + current
     }
 

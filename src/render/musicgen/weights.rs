@@ -63,11 +63,7 @@ impl<'a> Weights<'a> {
     }
 
     /// A table that a checkpoint may lack.
-    pub(super) fn optional_table(
-        &self,
-        name: &str,
-        shape: &[usize],
-    ) -> Result<Option<Vec<f32>>, ModelError> {
+    pub(super) fn optional_table(&self, name: &str, shape: &[usize]) -> Result<Option<Vec<f32>>, ModelError> {
         if !self.checkpoint.has(name) {
             return Ok(None);
         }

@@ -1,0 +1,5 @@
+//! The language model against the reference implementation, and against itself.
+
+mod reference;
+mod stream;
+mod tiny;
