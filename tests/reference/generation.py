@@ -28,28 +28,42 @@ def decoded_codes(model: PreTrainedModel):
         del model.audio_encoder.decode
 
 
+class CloseCall(Exception):
+    """Two tokens were nearly equally likely."""
+
+
 @torch.no_grad()
-def greedy(model: PreTrainedModel, frames: int, guidance: float, prompt: torch.Tensor | None = None, **inputs):
-    """Tokens [K, frames] with `prompt` [K, p] at their start, audio [channels, samples], and the smallest gap between the
-    best and the second best guided logit among all free decisions, relative to the largest logit."""
+def greedy(
+    model: PreTrainedModel, frames: int, guidance: float, prompt: torch.Tensor | None = None, clear: float = 0.0, **inputs
+) -> tuple[torch.Tensor, torch.Tensor, float]:
+    """Tokens [K, frames] with `prompt` [K, p] at their start, audio [channels, samples], and the margin: the smallest gap
+    between the best and the second best guided logit among all decisions, relative to the largest logit. Raises
+    `CloseCall` as soon as the margin falls below `clear`."""
     known = 0 if prompt is None else prompt.shape[1]
-    lag = max(delays(model)) + 1  # new columns = frames + lag - 1, the start column is there already
+    lag = max(delays(model))  # columns beyond the last frame of the first codebook
+    free = torch.zeros(frames - known + lag, len(delays(model)), dtype=torch.bool)  # [new columns, K]: neither prompt nor pad
+    for k, delay in enumerate(delays(model)):
+        free[delay : delay + frames - known, k] = True
+    margin, largest = torch.inf, 0.0
+
+    def watch(_, scores):
+        nonlocal margin, largest
+        best, second = scores[-1].topk(2).values.unbind(-1)
+        largest = max(largest, scores[-1].abs().max().item())
+        margin = min(margin, (best - second)[free[len(scores) - 1]].min().item())
+        if margin < clear * largest:
+            raise CloseCall
+        return torch.zeros(len(scores[-1]), dtype=torch.bool)
+
     more = {} if prompt is None else {"decoder_input_ids": prompt}
     with decoded_codes(model) as grids:
         result = model.generate(
-            **inputs, **more, do_sample=False, guidance_scale=guidance, max_new_tokens=frames - known + lag - 1,
-            return_dict_in_generate=True, output_scores=True,
+            **inputs, **more, do_sample=False, guidance_scale=guidance, max_new_tokens=len(free),
+            return_dict_in_generate=True, output_scores=True, stopping_criteria=[watch],
         )  # fmt: skip
     tokens = grids[0] if len(grids) == 1 else torch.stack(grids, dim=1).flatten(0, 1)
     assert tokens.shape[1] == frames, (tokens.shape, frames)
-
-    scores = torch.stack(result.scores)  # [new columns, K, V]
-    best, second = scores.topk(2).values.unbind(-1)
-    gap = torch.inf
+    picked = torch.stack(result.scores).argmax(-1)
     for k, delay in enumerate(delays(model)):
-        for column in range(len(scores)):
-            frame = known + column - delay
-            if known <= frame < frames:
-                assert scores[column, k].argmax() == tokens[k, frame], "the delay pattern is not what this file says"
-                gap = min(gap, (best - second)[column, k].item())
-    return tokens, result.sequences[0], gap / scores.abs().max().item()
+        assert (picked[delay : delay + frames - known, k] == tokens[k, known:]).all(), "not the delay pattern this file knows"
+    return tokens, result.sequences[0], margin / largest
