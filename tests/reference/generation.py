@@ -1,4 +1,4 @@
-"""Greedy generation through `generate`, with the tokens it made and how clear each decision was."""
+"""What the language model says: logits over given columns, and greedy generation with the tokens it makes."""
 
 from contextlib import contextmanager
 
@@ -10,6 +10,27 @@ def delays(model: PreTrainedModel) -> list[int]:
     """The delay of each codebook in frames: 0 1 2 3 mono, 0 0 1 1 2 2 3 3 stereo."""
     decoder = model.config.decoder
     return [k // decoder.audio_channels for k in range(decoder.num_codebooks)]
+
+
+@torch.no_grad()
+def logits(model: PreTrainedModel, columns: torch.Tensor, **inputs) -> tuple[torch.Tensor, torch.Tensor]:
+    """Conditional and unconditional logits [K, columns, V] in one causal pass over `columns` [K, columns]."""
+    if not hasattr(model.config, "num_chroma"):
+        null = model.get_unconditional_inputs()
+        without = {"encoder_outputs": null.encoder_outputs, "attention_mask": null.attention_mask}
+        return tuple(model(**condition, decoder_input_ids=columns).logits for condition in (inputs, without))
+    both = (model(encoder_hidden_states=rows[None], decoder_input_ids=columns).logits for rows in prefixes(model, **inputs))
+    return tuple(row[:, -columns.shape[1] :] for row in both)
+
+
+@torch.no_grad()
+def prefixes(model: PreTrainedModel, input_ids: torch.Tensor, **conditions) -> torch.Tensor:
+    """The rows [2, rows, h] that a melody model puts before the first column, with the conditions and without."""
+    assert model.generation_config.guidance_scale > 1
+    kwargs = model._prepare_encoder_hidden_states_kwargs_for_generation(
+        input_ids, conditions, "input_ids", model.generation_config
+    )
+    return kwargs["encoder_hidden_states"]
 
 
 @contextmanager

@@ -1,14 +1,18 @@
 """Golden values of every stage, computed by transformers in f32. Names and shapes: README.md."""
 
+import json
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 import transformers
+from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from transformers import PreTrainedModel
 from transformers.generation import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 from transformers.models.encodec.modeling_encodec import EncodecEuclideanCodebook
 
+import generation
 from generation import CloseCall, greedy
 from tokenizer import SAMPLES
 
@@ -28,6 +32,14 @@ class Golden:
     tensors: dict[str, torch.Tensor] = field(default_factory=dict)
     facts: dict = field(default_factory=dict)
     margins: dict[str, float] = field(default_factory=dict)
+
+    def save(self, folder: Path) -> None:
+        """golden.safetensors and golden.json."""
+        save_file({name: tensor.contiguous() for name, tensor in self.tensors.items()}, folder / "golden.safetensors")
+        facts = self.facts | {"margins": self.margins}
+        (folder / "golden.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
+        for file in folder.iterdir():  # safetensors writes files that only their owner can read
+            file.chmod(0o644)
 
 
 def compute(model: PreTrainedModel, tokenizer: Tokenizer, seed: int) -> Golden:
@@ -75,26 +87,22 @@ def random_grid(model: PreTrainedModel, columns: int, source: torch.Generator) -
     return grid
 
 
-def null(model: PreTrainedModel) -> dict[str, torch.Tensor]:
-    """The inputs that stand for no text."""
-    inputs = model.get_unconditional_inputs()
-    return {"encoder_outputs": inputs.encoder_outputs, "attention_mask": inputs.attention_mask}
-
-
 def logits(model: PreTrainedModel, inputs: dict, golden: Golden, source: torch.Generator) -> None:
-    """lm.*: one causal pass over a random grid, with the prompt and with the null condition."""
+    """lm.*: a random grid, with the prompt and with the null condition."""
     grid = random_grid(model, 24, source)
     golden.tensors["lm.input"] = grid
-    golden.tensors["lm.logits_conditional"] = model(**inputs, decoder_input_ids=grid).logits
-    golden.tensors["lm.logits_unconditional"] = model(**null(model), decoder_input_ids=grid).logits
+    both = generation.logits(model, grid, **inputs)
+    golden.tensors["lm.logits_conditional"], golden.tensors["lm.logits_unconditional"] = both
 
 
 def unprompted(model: PreTrainedModel, inputs: dict) -> dict[str, dict]:
     """The runs that only the weights and the text decide."""
+    null = model.get_unconditional_inputs()
+    null = {"encoder_outputs": null.encoder_outputs, "attention_mask": null.attention_mask}
     return {
         "greedy": dict(frames=FRAMES, guidance=GUIDANCE, **inputs),
         "greedy_g1": dict(frames=FRAMES_UNGUIDED, guidance=1.0, **inputs),
-        "greedy_null": dict(frames=FRAMES_NULL, guidance=1.0, **null(model)),
+        "greedy_null": dict(frames=FRAMES_NULL, guidance=1.0, **null),
     }
 
 

@@ -54,7 +54,7 @@ def save_as_of_2023(folder: Path) -> int:
     """`mono` in the older spelling: weight_g and weight_v, the positions and the tied embedding stored, and a
     configuration that leaves out what equals the library's defaults."""
     source = CHECKPOINTS / "mono"
-    model = load(source)
+    model = models.load(source)
     weights = {}
     for name, tensor in load_file(source / "model.safetensors").items():
         for new, old in (("parametrizations.weight.original0", "weight_g"), ("parametrizations.weight.original1", "weight_v")):
@@ -71,29 +71,15 @@ def save_as_of_2023(folder: Path) -> int:
     return json.loads((source / "golden.json").read_text())["seed"]
 
 
-def load(folder: Path) -> PreTrainedModel:
-    """The checkpoint as anyone loads it, in f32."""
-    config = json.loads((folder / "config.json").read_text())
-    model, report = models.CLASSES[config["model_type"]].from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
-    assert not report["missing_keys"] and not report["mismatched_keys"], report
-    return model.eval()
-
-
 def make(name: str, words: Tokenizer) -> None:
     """One checkpoint directory, replaced as a whole; its goldens come from the files as written."""
     folder = CHECKPOINTS / name
     shutil.rmtree(folder, ignore_errors=True)
     seed = save(name, folder, words)
     with torch.no_grad():
-        values = (melody if name == "melody" else golden).compute(load(folder), words, seed)
-    words.save(str(folder / "tokenizer.json"))
-    settings = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"}
-    (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n")
-    save_file({name: tensor.contiguous() for name, tensor in values.tensors.items()}, folder / "golden.safetensors")
-    facts = values.facts | {"margins": values.margins}
-    (folder / "golden.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
-    for file in folder.iterdir():
-        file.chmod(0o644)
+        values = (melody if name == "melody" else golden).compute(models.load(folder), words, seed)
+    tokenizer.save(words, folder)
+    values.save(folder)
     size = sum(file.stat().st_size for file in folder.iterdir())
     closest = min(values.margins, key=values.margins.get)
     print(f"{name}: seed {seed}, {size / 1e6:.2f} MB, closest decision {values.margins[closest]:.1e} ({closest})", flush=True)

@@ -4,6 +4,7 @@ import torch
 from tokenizers import Tokenizer
 from transformers import MusicgenMelodyFeatureExtractor, PreTrainedModel
 
+import generation
 import golden
 from generation import greedy
 from golden import Golden
@@ -83,13 +84,9 @@ def compute(model: PreTrainedModel, words: Tokenizer, seed: int) -> Golden:
 
 def logits(model: PreTrainedModel, inputs: dict, features: torch.Tensor, values: Golden, source: torch.Generator) -> None:
     """melody.prefix_*: projected chroma rows, then text rows; melody.logits_*: a random grid after that prefix."""
-    settings = model.generation_config
-    assert settings.guidance_scale > 1
-    conditions = {"attention_mask": inputs["attention_mask"], "input_features": features[None]}
-    prefix = model._prepare_encoder_hidden_states_kwargs_for_generation(inputs["input_ids"], conditions, "input_ids", settings)
-    prefix = prefix["encoder_hidden_states"]
+    inputs = inputs | {"input_features": features[None]}
     grid = golden.random_grid(model, 24, source)
     values.tensors["lm.input"] = grid
+    rows, after = generation.prefixes(model, **inputs), generation.logits(model, grid, **inputs)
     for row, name in enumerate(("conditional", "unconditional")):
-        after_prefix = model(encoder_hidden_states=prefix[row : row + 1], decoder_input_ids=grid).logits[:, -24:]
-        values.tensors |= {f"melody.prefix_{name}": prefix[row], f"melody.logits_{name}": after_prefix}
+        values.tensors |= {f"melody.prefix_{name}": rows[row], f"melody.logits_{name}": after[row]}

@@ -1,7 +1,9 @@
 """The tiny models: their sizes, and random weights under which every part of the network is heard in its output."""
 
+import json
 import math
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -69,7 +71,7 @@ SPECS = {
 
 def build(spec: Spec) -> PreTrainedModel:
     """A model of these sizes in f32, its weights still to be drawn."""
-    text = T5Config(vocab_size=TEXT_VOCABULARY, **spec.text)
+    text = T5Config(**{"vocab_size": TEXT_VOCABULARY} | spec.text)
     codec = EncodecConfig(codebook_size=spec.codes, use_causal_conv=False, use_conv_shortcut=False, **spec.codec)
     own = dict(vocab_size=spec.codes, pad_token_id=spec.codes, bos_token_id=spec.codes, **spec.decoder)
     if spec.melody:
@@ -83,6 +85,14 @@ def build(spec: Spec) -> PreTrainedModel:
     settings.decoder_start_token_id = settings.pad_token_id = spec.codes
     settings.bos_token_id = spec.codes
     settings.do_sample, settings.guidance_scale, settings.max_length = True, 3.0, 1500
+    return model.eval()
+
+
+def load(folder: Path) -> PreTrainedModel:
+    """A checkpoint as anyone loads it, in f32."""
+    kind = json.loads((folder / "config.json").read_text())["model_type"]
+    model, report = CLASSES[kind].from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
+    assert not report["missing_keys"] and not report["mismatched_keys"], report
     return model.eval()
 
 
