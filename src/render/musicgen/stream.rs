@@ -221,7 +221,7 @@ impl<'a> SectionState<'a> {
         let known = prompt.frames();
         let at = self.start + made;
         if made > 0 && self.section.melody.is_some() {
-            self.branches = self.section.branches(model, at - known)?;
+            self.branches = self.section.branches(model, at.saturating_sub(known))?;
         }
         let piece = Piece {
             frames: known + (self.window.frames - known).min(self.section.frames - made),
