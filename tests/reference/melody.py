@@ -48,7 +48,7 @@ def fixed_features(model: PreTrainedModel, seed: int, values: Golden | None = No
             audio = tune(length, model.config.sampling_rate, source)
             return audio, *chroma(model, audio)
 
-        audio, features, energies, margin = golden.redraw(attempt)
+        audio, features, energies, margin = golden.redraw(attempt, golden.clear(model))
         if values:
             values.tensors |= {f"{name}.audio": audio, f"{name}.energies": energies, f"{name}.features": features}
             values.margins[name] = margin

@@ -108,8 +108,8 @@ def randomise(model: PreTrainedModel, seed: int) -> None:
         fan_in = parameter[0].numel() if parameter.dim() > 1 else 1
         if name.endswith("parametrizations.weight.original0"):  # magnitudes of the weight norm
             normal(parameter, 0.15, 1.1)
-        elif name.endswith("parametrizations.weight.original1") or ".lstm.weight" in name:
-            normal(parameter, 1.0 / math.sqrt(fan_in))
+        elif ".lstm.weight" in name:  # what it adds stands beside its own input
+            normal(parameter, 2.5 / math.sqrt(fan_in))
         elif "shared" in name or "relative_attention_bias" in name:
             normal(parameter, 0.7)
         elif "embed_tokens" in name:  # against the sine table, which would otherwise lead the greedy choice into a loop
@@ -127,8 +127,8 @@ def randomise(model: PreTrainedModel, seed: int) -> None:
     for name, module in model.audio_encoder.named_modules():
         if isinstance(module, nn.ConvTranspose1d):  # two taps of every input channel meet in each output sample
             module.parametrizations.weight.original0.mul_(math.sqrt(module.stride[0] / 2))
-        elif isinstance(module, nn.Conv1d) and name.startswith("encoder"):  # so that latents use the whole codebook
-            module.parametrizations.weight.original0.mul_(1.25)
+        elif isinstance(module, nn.Conv1d) and name.startswith("encoder"):  # latents as wide as the codebooks
+            module.parametrizations.weight.original0.mul_(0.9)
     model.audio_encoder.decoder.layers[-1].conv.parametrizations.weight.original0.mul_(0.2)
     for step, layer in enumerate(model.audio_encoder.quantizer.layers):
         normal(layer.codebook.embed, 0.6 / (1 + step))
