@@ -1,1 +1,3 @@
 //! MusicGen on candle: text to tokens to sound, equal to the reference implementation.
+
+pub mod codec;
