@@ -1,0 +1,193 @@
+"""Golden values of every stage, computed by transformers in f32. Names and shapes: README.md."""
+
+from dataclasses import dataclass, field
+
+import torch
+import transformers
+from tokenizers import Tokenizer
+from transformers import PreTrainedModel
+from transformers.generation import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
+from transformers.models.encodec.modeling_encodec import EncodecEuclideanCodebook
+
+from generation import greedy
+from tokenizer import SAMPLES
+
+PROMPT = "warm lofi piano with brushed drums and a soft upright bass"
+LONG_PROMPT = ", ".join([PROMPT] * 6)
+FRAMES, FRAMES_UNGUIDED, FRAMES_CONTINUED = 210, 100, 90
+GUIDANCE = 3.0
+CLEAR = 3e-4  # no decision in a golden is closer than this, so that rounding cannot change a token
+VARIED = 8  # a greedy run uses at least so many tokens of every codebook
+SAMPLING = {"temperature": 0.8, "top_k": 12, "top_p": 0.7}
+
+
+@dataclass
+class Golden:
+    """Tensors by name, the facts that go into golden.json, and how clear the closest decision of each stage was."""
+
+    tensors: dict[str, torch.Tensor] = field(default_factory=dict)
+    facts: dict = field(default_factory=dict)
+    margins: dict[str, float] = field(default_factory=dict)
+
+
+@torch.no_grad()
+def compute(model: PreTrainedModel, tokenizer: Tokenizer, seed: int) -> Golden:
+    """All stages that every model has; the melody stages stand in melody.py."""
+    golden = Golden()
+    golden.facts = {
+        "made_with": {"transformers": transformers.__version__, "torch": torch.__version__.split("+")[0]},
+        "seed": seed,
+        "prompt": PROMPT,
+        "long_prompt": LONG_PROMPT,
+        "guidance": GUIDANCE,
+        "sampling": SAMPLING,
+        "tokenization": [{"text": text, "ids": tokenizer.encode(text).ids} for text in SAMPLES],
+    }
+    source = torch.Generator().manual_seed(seed)
+    inputs = text(model, tokenizer, golden)
+    if not hasattr(model.config, "num_chroma"):
+        logits(model, inputs, golden, source)
+        tokens(model, inputs, golden, source)
+    decoding(model, golden, source)
+    encoding(model, golden, source)
+    sampling(golden, model.config.decoder.vocab_size, source)
+    return golden
+
+
+def text(model: PreTrainedModel, tokenizer: Tokenizer, golden: Golden) -> dict[str, torch.Tensor]:
+    """text.*: token ids, T5 states, states as the decoder sees them. Returns the inputs of the short prompt."""
+    for prefix, prompt in (("text.long", LONG_PROMPT), ("text", PROMPT)):
+        ids = torch.tensor([tokenizer.encode(prompt).ids])
+        states = model.text_encoder(input_ids=ids).last_hidden_state
+        golden.tensors[f"{prefix}.ids"] = ids[0]
+        golden.tensors[f"{prefix}.states"] = states[0]
+    golden.tensors["text.projected"] = (model.enc_to_dec_proj(states) if hasattr(model, "enc_to_dec_proj") else states)[0]
+    return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+
+
+def random_grid(model: PreTrainedModel, columns: int, source: torch.Generator) -> torch.Tensor:
+    """Columns as the decoder is fed them, any token or PAD anywhere; the first column is the start token."""
+    decoder = model.config.decoder
+    grid = torch.randint(0, decoder.vocab_size + 1, (decoder.num_codebooks, columns), generator=source)
+    grid[:, 0] = decoder.pad_token_id
+    return grid
+
+
+def logits(model: PreTrainedModel, inputs: dict, golden: Golden, source: torch.Generator) -> None:
+    """lm.*: one causal pass over a random grid, with the prompt and with the null condition."""
+    grid = random_grid(model, 24, source)
+    null = model.get_unconditional_inputs()
+    golden.tensors["lm.input"] = grid
+    golden.tensors["lm.logits_conditional"] = model(**inputs, decoder_input_ids=grid).logits
+    golden.tensors["lm.logits_unconditional"] = model(
+        encoder_outputs=null.encoder_outputs, attention_mask=null.attention_mask, decoder_input_ids=grid
+    ).logits
+
+
+def is_clear(model: PreTrainedModel, tokenizer: Tokenizer) -> bool:
+    """Whether these weights make greedy runs without close decisions or an early loop."""
+    inputs = text(model, tokenizer, Golden())
+    for frames, guidance in ((FRAMES, GUIDANCE), (FRAMES_UNGUIDED, 1.0)):
+        run, _, margin = greedy(model, frames, guidance, **inputs)
+        if margin < CLEAR or min(len(set(row.tolist())) for row in run) < VARIED:
+            return False
+    return True
+
+
+def redraw(attempt):
+    """Repeats a random attempt, which returns a value and its margin, until no decision in it is close."""
+    while True:
+        *value, margin = attempt()
+        if margin >= CLEAR:
+            return *value, margin
+
+
+def tokens(model: PreTrainedModel, inputs: dict, golden: Golden, source: torch.Generator) -> None:
+    """greedy.*, continue.*: whole generations."""
+    for name, frames, guidance in (("greedy", FRAMES, GUIDANCE), ("greedy_g1", FRAMES_UNGUIDED, 1.0)):
+        golden.tensors[f"{name}.tokens"], audio, golden.margins[name] = greedy(model, frames, guidance, **inputs)
+    null = model.get_unconditional_inputs()
+    null = {"encoder_outputs": null.encoder_outputs, "attention_mask": null.attention_mask}
+    golden.tensors["greedy_null.tokens"], audio, golden.margins["greedy_null"] = greedy(model, 30, 1.0, **null)
+    golden.tensors["greedy_null.audio"] = audio.squeeze(0)
+
+    decoder = model.config.decoder
+    for name, known, frames in (("continue", 9, FRAMES_CONTINUED), ("continue.short", 2, 30)):
+
+        def attempt():
+            prompt = torch.randint(0, decoder.vocab_size, (decoder.num_codebooks, known), generator=source)
+            run, _, margin = greedy(model, frames, GUIDANCE, prompt, **inputs)
+            return prompt, run, margin
+
+        prompt, run, golden.margins[name] = redraw(attempt)
+        golden.tensors[f"{name}.prompt"], golden.tensors[f"{name}.tokens"] = prompt, run
+
+
+def decode(model: PreTrainedModel, codes: torch.Tensor) -> torch.Tensor:
+    """One channel: codes [Kc, T] to samples."""
+    return model.audio_encoder.decode(codes[None, None], [None]).audio_values[0, 0]
+
+
+def decoding(model: PreTrainedModel, golden: Golden, source: torch.Generator) -> None:
+    """codec.*: random codes to audio; the short ones are mostly edge."""
+    quantizers, size = model.audio_encoder.config.num_quantizers, model.audio_encoder.config.codebook_size
+
+    def random(name: str, frames: int, channels: int = 1) -> torch.Tensor:
+        codes = torch.randint(0, size, (quantizers * channels, frames), generator=source)
+        golden.tensors[f"codec.{name}codes"] = codes
+        return codes
+
+    golden.tensors["codec.audio"] = decode(model, random("", 40))
+    for frames in (1, 2, 3):
+        golden.tensors[f"codec.short{frames}.audio"] = decode(model, random(f"short{frames}.", frames))
+    if model.config.decoder.audio_channels == 2:
+        codes = random("stereo.", 12, channels=2)
+        golden.tensors["codec.stereo.audio"] = torch.stack([decode(model, codes[0::2]), decode(model, codes[1::2])])
+
+
+def encode(model: PreTrainedModel, samples: torch.Tensor) -> tuple[torch.Tensor, float]:
+    """One channel: samples to codes [Kc, T], and the smallest gap between the two nearest entries relative to the distance."""
+    gaps, quantize = [], EncodecEuclideanCodebook.quantize
+
+    def measured(self, states):
+        nearest, next_nearest = torch.cdist(states, self.embed).pow(2).topk(2, largest=False).values.unbind(-1)
+        gaps.append(((next_nearest - nearest) / next_nearest).min().item())
+        return quantize(self, states)
+
+    EncodecEuclideanCodebook.quantize = measured
+    try:
+        bandwidth = model.audio_encoder.config.target_bandwidths[-1]
+        codes = model.audio_encoder.encode(samples[None, None], bandwidth=bandwidth).audio_codes[0, 0]
+    finally:
+        EncodecEuclideanCodebook.quantize = quantize
+    return codes, min(gaps)
+
+
+def encoding(model: PreTrainedModel, golden: Golden, source: torch.Generator) -> None:
+    """encode.*: noise that swells and fades to codes, at whole frames and not."""
+    hop = model.audio_encoder.config.hop_length
+
+    def attempt(length: int, channels: int):
+        swell = 0.6 * torch.sin(torch.linspace(0.3, 2.8, length))
+        audio = swell * torch.randn(channels, length, generator=source)
+        codes, margins = zip(*(encode(model, channel) for channel in audio))
+        return audio, torch.stack(codes, dim=1).flatten(0, 1), min(margins)
+
+    lengths = {"encode": 12 * hop, "encode.odd": 7 * hop + hop // 3, "encode.short": hop // 2 + 1}
+    cases = [(name, length, 1) for name, length in lengths.items()]
+    if model.config.decoder.audio_channels == 2:
+        cases.append(("encode.stereo", 6 * hop, 2))
+    for name, length, channels in cases:
+        audio, codes, golden.margins[name] = redraw(lambda: attempt(length, channels))
+        golden.tensors[f"{name}.audio"] = audio.squeeze(0)
+        golden.tensors[f"{name}.codes"] = codes
+
+
+def sampling(golden: Golden, vocabulary: int, source: torch.Generator) -> None:
+    """sampling.*: the distribution that is drawn from, for one row of logits: temperature, then one filter."""
+    row = 3.0 * torch.randn(1, vocabulary, generator=source)
+    golden.tensors["sampling.logits"] = row[0]
+    warm = TemperatureLogitsWarper(SAMPLING["temperature"])(None, row)
+    filters = {"top_k": TopKLogitsWarper(SAMPLING["top_k"]), "top_p": TopPLogitsWarper(SAMPLING["top_p"])}
+    for name, keep in filters.items():
+        golden.tensors[f"sampling.{name}"] = keep(None, warm).softmax(-1)[0]
