@@ -178,7 +178,7 @@ mod tests {
                         Tensor::new(bias.clone(), &Device::Cpu).unwrap(),
                     );
                     let conv = Conv::new(&config, shape, &tensors.0, tensors.1).unwrap();
-                    for n in [1, 2, 3, 4, 5, 8, 12, 13, 27, 40, 41] {
+                    for n in [1_usize, 2, 3, 4, 5, 8, 12, 13, 27, 40, 41] {
                         let signal: Vec<Vec<f32>> = (0..n).map(|_| row(shape.ins)).collect();
                         let expected = naive(&signal, &weight, &bias, shape, &config);
                         assert_eq!(expected.len(), n.div_ceil(stride) * shape.outs);

@@ -12,7 +12,7 @@ impl PadMode {
     /// zeros                       0 0 a b c d 0 0 0
     /// reflect                     c b a b c d c b a
     /// reflect, the signal shorter         a b       is reflected as a b 0 0, whose last two rows are dropped:
-    ///                             0 b a b 0 0 b
+    ///                             0 b a b 0 0 0
     /// ```
     pub(super) fn extend(self, rows: &Tensor, left: usize, right: usize) -> Result<Tensor, Error> {
         match self {
@@ -69,7 +69,7 @@ mod tests {
     /// `nn.functional.pad` after the zeros that EnCodec appends to a short signal.
     #[test]
     fn a_short_signal_is_mirrored_with_zeros_after_it() {
-        assert_eq!(extended(PadMode::Reflect, &[1.0, 2.0], 2, 3), [0.0, 2.0, 1.0, 2.0, 0.0, 0.0, 2.0]);
+        assert_eq!(extended(PadMode::Reflect, &[1.0, 2.0], 2, 3), [0.0, 2.0, 1.0, 2.0, 0.0, 0.0, 0.0]);
         assert_eq!(extended(PadMode::Reflect, &[1.0], 3, 3), [0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0]);
     }
 }

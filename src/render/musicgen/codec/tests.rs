@@ -1,14 +1,14 @@
 //! The whole codec with random weights, and against the reference's own output.
 
-use std::{cell::Cell, ops::ControlFlow};
+use std::{cell::Cell, collections::HashMap, fs, ops::ControlFlow, path::Path};
 
-use candle_core::{Device, Tensor};
+use candle_core::{D, DType, Device, Tensor};
 use serde_json::{Value, json};
 
 use super::*;
 use crate::audio::Random;
 
-/// Weights drawn by name, scaled so that signals neither vanish nor grow.
+/// Weights drawn by name, scaled so that signals neither vanish nor grow, and rounding does not either.
 struct Drawn {
     parametrized: bool,
 }
@@ -25,11 +25,9 @@ impl Weights for Drawn {
         let name = name.replace("parametrizations.weight.original1", "weight_v");
         let mut random = Random::stream(7, &name);
         let count = shape.iter().product();
-        let values: Vec<f32> = if name.ends_with("weight_g") {
-            (0..count).map(|_| 1.0 + 0.5 * random.bipolar()).collect()
-        } else {
-            (0..count).map(|_| random.bipolar()).collect()
-        };
+        let width = if name.contains(".lstm.") { shape[shape.len() - 1] as f32 } else { 1.0 };
+        let centre = if name.ends_with("weight_g") { 1.5 } else { 0.0 };
+        let values: Vec<f32> = (0..count).map(|_| centre + random.bipolar() / width.sqrt()).collect();
         Tensor::from_vec(values, shape, &Device::Cpu)
     }
 }
@@ -56,7 +54,7 @@ fn kinds() -> Vec<Codec> {
     [
         json!({}),
         json!({"pad_mode": "constant", "compress": 3}),
-        json!({"upsampling_ratios": [3, 2], "num_residual_layers": 3, "use_conv_shortcut": true, "num_lstm_layers": 1}),
+        json!({"upsampling_ratios": [3, 2], "target_bandwidths": [10], "num_residual_layers": 3, "use_conv_shortcut": true, "num_lstm_layers": 1}),
         json!({"use_causal_conv": true, "trim_right_ratio": 0.5, "kernel_size": 5, "residual_kernel_size": 4}),
     ]
     .iter()
@@ -116,7 +114,8 @@ fn a_decoder_gives_the_same_samples_whatever_the_pieces() {
                 }
                 append(&mut found, decoder.finish().unwrap().into_planes());
                 let case = format!("{frames} frames by {size} of {:?}", codec.config());
-                assert!(difference(&found[0], &whole[0]) < 1e-5, "{case}");
+                let difference = difference(&found[0], &whole[0]);
+                assert!(difference < 1e-5, "{case}: {difference:e}");
             }
         }
     }
@@ -224,4 +223,92 @@ fn a_break_is_heard_within_a_second_of_sound() {
     };
     assert!(matches!(codec.decode(&tokens, 1, &mut stop), Err(CodecError::Cancelled(_))));
     assert_eq!(asked.get(), 3);
+}
+
+/// A checkpoint made by the reference, and what it computed with it. See `tests/reference/`.
+struct Reference {
+    name: String,
+    codec: Codec,
+    golden: HashMap<String, Tensor>,
+}
+
+struct Stored(HashMap<String, Tensor>);
+
+impl Weights for Stored {
+    type Error = candle_core::Error;
+
+    fn has(&self, name: &str) -> bool {
+        self.0.contains_key(&format!("audio_encoder.{name}"))
+    }
+
+    fn get(&self, name: &str, shape: &[usize]) -> Result<Tensor, candle_core::Error> {
+        let tensor = self.0[&format!("audio_encoder.{name}")].to_dtype(DType::F32)?;
+        assert_eq!(tensor.dims(), shape, "{name}");
+        Ok(tensor)
+    }
+}
+
+impl Reference {
+    fn all() -> Vec<Self> {
+        let checkpoints = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/checkpoints");
+        fs::read_dir(checkpoints).unwrap().map(|entry| Self::read(&entry.unwrap().path())).collect()
+    }
+
+    fn read(directory: &Path) -> Self {
+        let load = |path: &Path| candle_core::safetensors::load(path, &Device::Cpu).unwrap();
+        let config: Value =
+            serde_json::from_slice(&fs::read(directory.join("config.json")).unwrap()).unwrap();
+        let mut stored = HashMap::new();
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if name.starts_with("model") && name.ends_with(".safetensors") {
+                stored.extend(load(&path));
+            }
+        }
+        let config = Config::from_json(&config["audio_encoder"]).unwrap();
+        Self {
+            name: directory.file_name().unwrap().to_string_lossy().into_owned(),
+            codec: Codec::load(config, &Stored(stored)).unwrap(),
+            golden: load(&directory.join("golden.safetensors")),
+        }
+    }
+
+    /// The cases for which there are `{kind}.codes` and `{kind}.audio`.
+    fn cases(&self, kind: &str) -> Vec<(String, Vec<Vec<u32>>, Pcm)> {
+        let mut cases = Vec::new();
+        for name in self.golden.keys().filter(|name| name.starts_with(kind)) {
+            let Some(case) = name.strip_suffix(".codes") else { continue };
+            let codes = self.golden[name].to_dtype(DType::U32).unwrap().to_vec2().unwrap();
+            let audio = &self.golden[&format!("{case}.audio")];
+            let audio = audio.reshape(((), audio.dim(D::Minus1).unwrap())).unwrap().to_vec2().unwrap();
+            let spec = Spec { rate: self.codec.config().rate(), channels: audio.len() };
+            cases.push((format!("{case} of {}", self.name), codes, Pcm::new(spec, audio).unwrap()));
+        }
+        assert!(cases.len() >= 3);
+        cases
+    }
+}
+
+#[test]
+fn tokens_become_the_samples_of_the_reference() {
+    for reference in Reference::all() {
+        for (case, codes, audio) in reference.cases("codec") {
+            let decoded = reference.codec.decode(&codes, audio.spec().channels, &mut go).unwrap();
+            for (found, expected) in decoded.planes().iter().zip(audio.planes()) {
+                let difference = difference(found, expected);
+                eprintln!("{case}: {difference:e}");
+                assert!(difference < 1e-5, "{case}: {difference}");
+            }
+        }
+    }
+}
+
+#[test]
+fn samples_become_the_tokens_of_the_reference() {
+    for reference in Reference::all() {
+        for (case, codes, audio) in reference.cases("encode") {
+            assert_eq!(reference.codec.encode(&audio, &mut go).unwrap(), codes, "{case}");
+        }
+    }
 }
