@@ -1,20 +1,24 @@
 """Golden values of every stage, computed by transformers in f32. Names and shapes: README.md."""
 
+import json
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 import transformers
+from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from transformers import PreTrainedModel
 from transformers.generation import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 from transformers.models.encodec.modeling_encodec import EncodecEuclideanCodebook
 
-from generation import greedy
+import generation
+from generation import CloseCall, greedy
 from tokenizer import SAMPLES
 
 PROMPT = "warm lofi piano with brushed drums and a soft upright bass"
 LONG_PROMPT = ", ".join([PROMPT] * 6)
-FRAMES, FRAMES_UNGUIDED, FRAMES_CONTINUED = 210, 100, 90
+FRAMES, FRAMES_UNGUIDED, FRAMES_NULL, FRAMES_CONTINUED = 210, 100, 20, 90
 GUIDANCE = 3.0
 CLEAR = 3e-4  # no decision in a golden is closer than this, so that rounding cannot change a token
 VARIED = 8  # a greedy run uses at least so many tokens of every codebook
@@ -29,10 +33,28 @@ class Golden:
     facts: dict = field(default_factory=dict)
     margins: dict[str, float] = field(default_factory=dict)
 
+    def save(self, folder: Path) -> None:
+        """golden.safetensors and golden.json."""
+        save_file({name: tensor.contiguous() for name, tensor in self.tensors.items()}, folder / "golden.safetensors")
+        facts = self.facts | {"margins": self.margins}
+        (folder / "golden.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
+        for file in folder.iterdir():  # safetensors writes files that only their owner can read
+            file.chmod(0o644)
 
-@torch.no_grad()
+
 def compute(model: PreTrainedModel, tokenizer: Tokenizer, seed: int) -> Golden:
-    """All stages that every model has; the melody stages stand in melody.py."""
+    """All stages of an ordinary model."""
+    golden, source = begin(tokenizer, seed)
+    inputs = text(model, tokenizer, golden)
+    logits(model, inputs, golden, source)
+    tokens(model, inputs, golden, source)
+    codec(model, golden, source)
+    sampling(golden, model.config.decoder.vocab_size, source)
+    return golden
+
+
+def begin(tokenizer: Tokenizer, seed: int) -> tuple[Golden, torch.Generator]:
+    """A golden with its facts, and the source of all its random inputs."""
     golden = Golden()
     golden.facts = {
         "made_with": {"transformers": transformers.__version__, "torch": torch.__version__.split("+")[0]},
@@ -43,15 +65,7 @@ def compute(model: PreTrainedModel, tokenizer: Tokenizer, seed: int) -> Golden:
         "sampling": SAMPLING,
         "tokenization": [{"text": text, "ids": tokenizer.encode(text).ids} for text in SAMPLES],
     }
-    source = torch.Generator().manual_seed(seed)
-    inputs = text(model, tokenizer, golden)
-    if not hasattr(model.config, "num_chroma"):
-        logits(model, inputs, golden, source)
-        tokens(model, inputs, golden, source)
-    decoding(model, golden, source)
-    encoding(model, golden, source)
-    sampling(golden, model.config.decoder.vocab_size, source)
-    return golden
+    return golden, torch.Generator().manual_seed(seed)
 
 
 def text(model: PreTrainedModel, tokenizer: Tokenizer, golden: Golden) -> dict[str, torch.Tensor]:
@@ -74,23 +88,33 @@ def random_grid(model: PreTrainedModel, columns: int, source: torch.Generator) -
 
 
 def logits(model: PreTrainedModel, inputs: dict, golden: Golden, source: torch.Generator) -> None:
-    """lm.*: one causal pass over a random grid, with the prompt and with the null condition."""
+    """lm.*: a random grid, with the prompt and with the null condition."""
     grid = random_grid(model, 24, source)
-    null = model.get_unconditional_inputs()
     golden.tensors["lm.input"] = grid
-    golden.tensors["lm.logits_conditional"] = model(**inputs, decoder_input_ids=grid).logits
-    golden.tensors["lm.logits_unconditional"] = model(
-        encoder_outputs=null.encoder_outputs, attention_mask=null.attention_mask, decoder_input_ids=grid
-    ).logits
+    both = generation.logits(model, grid, **inputs)
+    golden.tensors["lm.logits_conditional"], golden.tensors["lm.logits_unconditional"] = both
 
 
-def is_clear(model: PreTrainedModel, tokenizer: Tokenizer) -> bool:
-    """Whether these weights make greedy runs without close decisions or an early loop."""
-    inputs = text(model, tokenizer, Golden())
-    for frames, guidance in ((FRAMES, GUIDANCE), (FRAMES_UNGUIDED, 1.0)):
-        run, _, margin = greedy(model, frames, guidance, **inputs)
-        if margin < CLEAR or min(len(set(row.tolist())) for row in run) < VARIED:
-            return False
+def unprompted(model: PreTrainedModel, inputs: dict) -> dict[str, dict]:
+    """The runs that only the weights and the text decide."""
+    null = model.get_unconditional_inputs()
+    null = {"encoder_outputs": null.encoder_outputs, "attention_mask": null.attention_mask}
+    return {
+        "greedy": dict(frames=FRAMES, guidance=GUIDANCE, **inputs),
+        "greedy_g1": dict(frames=FRAMES_UNGUIDED, guidance=1.0, **inputs),
+        "greedy_null": dict(frames=FRAMES_NULL, guidance=1.0, **null),
+    }
+
+
+def is_clear(model: PreTrainedModel, runs: dict[str, dict]) -> bool:
+    """Whether these weights make the runs without close decisions, and the guided one without an early loop."""
+    try:
+        for run in runs.values():
+            codes, _, margin = greedy(model, clear=CLEAR, **run)
+            if margin < CLEAR or (run["frames"] >= FRAMES and min(len(set(row.tolist())) for row in codes) < VARIED):
+                return False
+    except CloseCall:
+        return False
     return True
 
 
@@ -104,11 +128,8 @@ def redraw(attempt):
 
 def tokens(model: PreTrainedModel, inputs: dict, golden: Golden, source: torch.Generator) -> None:
     """greedy.*, continue.*: whole generations."""
-    for name, frames, guidance in (("greedy", FRAMES, GUIDANCE), ("greedy_g1", FRAMES_UNGUIDED, 1.0)):
-        golden.tensors[f"{name}.tokens"], audio, golden.margins[name] = greedy(model, frames, guidance, **inputs)
-    null = model.get_unconditional_inputs()
-    null = {"encoder_outputs": null.encoder_outputs, "attention_mask": null.attention_mask}
-    golden.tensors["greedy_null.tokens"], audio, golden.margins["greedy_null"] = greedy(model, 30, 1.0, **null)
+    for name, run in unprompted(model, inputs).items():
+        golden.tensors[f"{name}.tokens"], audio, golden.margins[name] = greedy(model, **run)
     golden.tensors["greedy_null.audio"] = audio.squeeze(0)
 
     decoder = model.config.decoder
@@ -121,6 +142,12 @@ def tokens(model: PreTrainedModel, inputs: dict, golden: Golden, source: torch.G
 
         prompt, run, golden.margins[name] = redraw(attempt)
         golden.tensors[f"{name}.prompt"], golden.tensors[f"{name}.tokens"] = prompt, run
+
+
+def codec(model: PreTrainedModel, golden: Golden, source: torch.Generator) -> None:
+    """codec.* and encode.*"""
+    decoding(model, golden, source)
+    encoding(model, golden, source)
 
 
 def decode(model: PreTrainedModel, codes: torch.Tensor) -> torch.Tensor:

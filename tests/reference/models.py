@@ -1,7 +1,9 @@
 """The tiny models: their sizes, and random weights under which every part of the network is heard in its output."""
 
+import json
 import math
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -18,6 +20,7 @@ from transformers import (
 )
 
 TEXT_VOCABULARY = 160
+CLASSES = {"musicgen": MusicgenForConditionalGeneration, "musicgen_melody": MusicgenMelodyForConditionalGeneration}
 
 
 @dataclass
@@ -66,9 +69,9 @@ SPECS = {
 }  # fmt: skip
 
 
-def build(spec: Spec, seed: int) -> PreTrainedModel:
-    """A model of these sizes in f32, its weights drawn from `seed`."""
-    text = T5Config(vocab_size=TEXT_VOCABULARY, **spec.text)
+def build(spec: Spec) -> PreTrainedModel:
+    """A model of these sizes in f32, its weights still to be drawn."""
+    text = T5Config(**{"vocab_size": TEXT_VOCABULARY} | spec.text)
     codec = EncodecConfig(codebook_size=spec.codes, use_causal_conv=False, use_conv_shortcut=False, **spec.codec)
     own = dict(vocab_size=spec.codes, pad_token_id=spec.codes, bos_token_id=spec.codes, **spec.decoder)
     if spec.melody:
@@ -78,18 +81,25 @@ def build(spec: Spec, seed: int) -> PreTrainedModel:
     else:
         config = MusicgenConfig(text_encoder=text, audio_encoder=codec, decoder=MusicgenDecoderConfig(**own))
         model = MusicgenForConditionalGeneration(config)
-    model.eval()
-    randomise(model, torch.Generator().manual_seed(seed))
     settings = model.generation_config  # as the published conversion writes it
     settings.decoder_start_token_id = settings.pad_token_id = spec.codes
     settings.bos_token_id = spec.codes
     settings.do_sample, settings.guidance_scale, settings.max_length = True, 3.0, 1500
-    return model
+    return model.eval()
+
+
+def load(folder: Path) -> PreTrainedModel:
+    """A checkpoint as anyone loads it, in f32."""
+    kind = json.loads((folder / "config.json").read_text())["model_type"]
+    model, report = CLASSES[kind].from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
+    assert not report["missing_keys"] and not report["mismatched_keys"], report
+    return model.eval()
 
 
 @torch.no_grad()
-def randomise(model: PreTrainedModel, source: torch.Generator) -> None:
+def randomise(model: PreTrainedModel, seed: int) -> None:
     """Draws every weight so that each layer keeps about unit variance and no norm, bias or gate is neutral."""
+    source = torch.Generator().manual_seed(seed)
 
     def normal(tensor: torch.Tensor, scale: float, mean: float = 0.0) -> None:
         tensor.copy_(mean + scale * torch.randn(tensor.shape, generator=source))

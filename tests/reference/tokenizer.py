@@ -1,7 +1,9 @@
 """A small tokenizer of T5's kind: SentencePiece unigram, `</s>` appended, ids 0 1 2 = pad, end, unknown."""
 
 import io
+import json
 import tempfile
+from pathlib import Path
 
 import sentencepiece
 from sentencepiece import sentencepiece_model_pb2
@@ -83,3 +85,10 @@ def build() -> Tokenizer:
     )
     tokenizer.add_special_tokens(special + [AddedToken(s, special=True, normalized=False) for s in sentinels])
     return tokenizer
+
+
+def save(tokenizer: Tokenizer, folder: Path) -> None:
+    """tokenizer.json, and what transformers wants beside it."""
+    tokenizer.save(str(folder / "tokenizer.json"))
+    settings = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n")
