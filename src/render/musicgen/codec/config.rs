@@ -9,7 +9,8 @@ use crate::audio::SampleRate;
 /// The largest size that is believed: above it a configuration is taken as damaged.
 const LARGEST: usize = 1 << 20;
 
-/// The shape of a codec. Every value has been checked, so that all sizes derived from it are small positive numbers.
+/// The shape of a codec. Every value has been checked, so that all sizes derived from it are small positive
+/// numbers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     pub(super) sampling_rate: u32,
@@ -71,7 +72,8 @@ impl Config {
     /// `transformers` gives it; one that is not known is ignored.
     ///
     /// # Errors
-    /// When a field has the wrong type, or a value that this codec does not implement or that no codec can have.
+    /// When a field has the wrong type, or a value that this codec does not implement or that no codec can
+    /// have.
     pub fn from_json(audio_encoder: &Value) -> Result<Self, ConfigError> {
         let fields = Fields(audio_encoder);
         fields.only("model_type", "encodec".to_owned(), "\"encodec\"")?;
@@ -255,10 +257,10 @@ mod tests {
     #[test]
     fn the_codec_of_musicgen_has_four_codebooks_at_fifty_frames_a_second() {
         let config = Config::from_json(&json!({
-            "model_type": "encodec", "sampling_rate": 32_000, "audio_channels": 1, "num_filters": 64, "hidden_size": 128,
-            "codebook_dim": 128, "upsampling_ratios": [8, 5, 4, 4], "codebook_size": 2048, "target_bandwidths": [2.2],
-            "use_causal_conv": false, "use_conv_shortcut": false, "chunk_length_s": null, "overlap": null,
-            "torch_dtype": "float32",
+            "model_type": "encodec", "torch_dtype": "float32", "sampling_rate": 32_000, "audio_channels": 1,
+            "num_filters": 64, "hidden_size": 128, "codebook_dim": 128, "upsampling_ratios": [8, 5, 4, 4],
+            "codebook_size": 2048, "target_bandwidths": [2.2], "use_causal_conv": false,
+            "use_conv_shortcut": false, "chunk_length_s": null, "overlap": null,
         }))
         .unwrap();
         assert_eq!((config.hop(), config.frame_rate(), config.quantizers()), (640, 50, 4));

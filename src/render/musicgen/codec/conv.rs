@@ -19,7 +19,8 @@ pub(super) struct ConvShape {
     pub(super) dilation: usize,
 }
 
-/// A convolution `[n, in]` to `[ceil(n / stride), out]`, padded on both sides, or before the signal only when causal.
+/// A convolution `[n, in]` to `[ceil(n / stride), out]`, padded on both sides, or before the signal only when
+/// causal.
 #[derive(Clone, Debug)]
 pub(super) struct Conv {
     taps: Taps,
@@ -67,8 +68,7 @@ impl Conv {
     pub(super) fn push(&mut self, rows: Rows, last: bool) -> Result<Rows, Error> {
         self.received += rows::count(&rows)?;
         let Some(rows) = rows::join(self.held.take(), rows)? else { return Ok(None) };
-        let needed = self.mode.needs(self.left.max(self.right + self.stride - 1));
-        if !last && !self.begun && rows.dim(0)? < needed {
+        if !last && !self.begun && rows.dim(0)? < self.needed() {
             self.held = Some(rows);
             return Ok(None);
         }
@@ -77,19 +77,30 @@ impl Conv {
         let right = if last { self.right + to_whole_stride } else { 0 };
         let rows = self.mode.extend(&rows, left, right)?;
         self.begun = true;
+        self.slide(&rows)
+    }
 
-        let length = rows.dim(0)?;
-        let count = match (length - self.passed).checked_sub(self.reach) {
-            Some(beyond_first) => beyond_first / self.stride + 1,
-            None => 0,
+    /// Rows that must be at hand at each end of the signal, so that it can be mirrored there.
+    fn needed(&self) -> usize {
+        self.mode.needs(self.left.max(self.right + self.stride - 1))
+    }
+
+    /// Puts the kernel wherever it fits, and holds what it will need further on.
+    fn slide(&mut self, rows: &Tensor) -> Result<Rows, Error> {
+        let (length, width) = rows.dims2()?;
+        let count = (length + self.stride).saturating_sub(self.passed + self.reach) / self.stride;
+        let given = match count.checked_sub(1) {
+            Some(further) => {
+                let under = rows.narrow(0, self.passed, further * self.stride + self.reach)?;
+                Some(self.taps.apply(&under.reshape(((), self.stride * width))?)?)
+            }
+            None => None,
         };
         let next = self.passed + count * self.stride;
-        let kept_from = next.min(length.saturating_sub(needed));
-        self.held = rows::rest(&rows, kept_from)?;
-        let under = if count == 0 { None } else { Some((count - 1) * self.stride + self.reach) };
-        let under = rows::part(&rows, self.passed, under.unwrap_or(0))?;
-        self.passed = next - kept_from;
-        under.map(|rows| self.taps.apply(&rows.reshape(((), self.stride * rows.dim(1)?))?)).transpose()
+        let held_from = next.min(length.saturating_sub(self.needed()));
+        self.held = rows::rest(rows, held_from)?;
+        self.passed = next - held_from;
+        Ok(given)
     }
 }
 

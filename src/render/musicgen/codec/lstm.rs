@@ -5,8 +5,8 @@ use candle_nn::ops::sigmoid;
 
 use super::weights::Weights;
 
-/// Layers of LSTM, one direction, each as wide as the signal: `[n, width]` to `[n, width]`, the signal added to what the
-/// last layer gives.
+/// Layers of LSTM, one direction, each as wide as the signal: `[n, width]` to `[n, width]`, the signal added
+/// to what the last layer gives.
 #[derive(Clone, Debug)]
 pub(super) struct Lstm {
     layers: Vec<Layer>,

@@ -5,12 +5,12 @@
 //! [n, 1]                [T, 128]                4 x T                  [T, 128]              [640 T, 1]
 //! ```
 //!
-//! (the sizes of the 32 kHz codec of MusicGen, `T` = `n` / 640 rounded up). Every layer takes its signal piece by piece and
-//! remembers what the next piece needs, so that a whole clip, a long one in bounded memory and a live one are the same
-//! code and the same samples.
+//! (the sizes of the 32 kHz codec of MusicGen, `T` = `n` / 640 rounded up). Every layer takes its signal
+//! piece by piece and remembers what the next piece needs, so that a whole clip, a long one in bounded memory
+//! and a live one are the same code and the same samples.
 //!
-//! A stereo model codes left and right each on its own with this one-channel codec. Its codebooks are interleaved: left 0,
-//! right 0, left 1, right 1, and so on.
+//! A stereo model codes left and right each on its own with this one-channel codec. Its codebooks are
+//! interleaved: left 0, right 0, left 1, right 1, and so on.
 
 use std::ops::{ControlFlow, Range};
 
@@ -43,8 +43,8 @@ use quantizer::Quantizer;
 use stack::Stack;
 use stream::Encoder;
 
-/// Frames of tokens that are worked on at once: about 100 MB at the sizes of MusicGen, and a second of sound between two
-/// questions whether to go on.
+/// Frames of tokens that are worked on at once: about 100 MB at the sizes of MusicGen, and a second of sound
+/// between two questions whether to go on.
 const FRAMES_AT_ONCE: usize = 50;
 
 /// A codec with its weights. Clones share them.
@@ -73,8 +73,8 @@ impl Codec {
         &self.config
     }
 
-    /// Decodes a piece: `tokens` is one list per codebook, interleaved if `channels` is more than one. The sound has exactly
-    /// [`Config::hop`] samples per frame; it may reach a little beyond full scale.
+    /// Decodes a piece: `tokens` is one list per codebook, interleaved if `channels` is more than one. The
+    /// sound has exactly [`Config::hop`] samples per frame; it may reach a little beyond full scale.
     ///
     /// `progress` is asked about once for a second of sound whether to go on, and told what share is done.
     ///
@@ -115,8 +115,9 @@ impl Codec {
         })
     }
 
-    /// Codes sound at the rate of the codec: one list of tokens per codebook, interleaved if there are more channels than one, each as
-    /// long as the sound has frames of [`Config::hop`] samples, a begun one counted.
+    /// Codes sound at the rate of the codec: one list of tokens per codebook, interleaved if there are more
+    /// channels than one, each as long as the sound has frames of [`Config::hop`] samples, a begun one
+    /// counted.
     ///
     /// `progress` is asked about once for a second of sound whether to go on, and told what share is done.
     ///

@@ -8,11 +8,13 @@ impl PadMode {
     /// `left` more rows before and `right` after.
     ///
     /// ```text
-    /// left 2, right 3                 a b c d
-    /// zeros                       0 0 a b c d 0 0 0
-    /// reflect                     c b a b c d c b a
-    /// reflect, the signal shorter         a b       is reflected as a b 0 0, whose last two rows are dropped:
-    ///                             0 b a b 0 0 0
+    /// left 2, right 3                  a b c d
+    /// zeros                        0 0 a b c d 0 0 0
+    /// reflect                      c b a b c d c b a
+    /// reflect, a short signal              a b
+    /// is made longer with zeros            a b 0 0
+    /// reflected                        0 b a b 0 0 0 b a
+    /// and made shorter by as many      0 b a b 0 0 0
     /// ```
     pub(super) fn extend(self, rows: &Tensor, left: usize, right: usize) -> Result<Tensor, Error> {
         match self {

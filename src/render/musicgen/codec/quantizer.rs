@@ -1,5 +1,5 @@
-//! Latents to tokens and back: a vector is coded as the nearest entry of a first codebook, what that leaves by a second,
-//! and so on.
+//! Latents to tokens and back: a vector is coded as the nearest entry of a first codebook, what that leaves
+//! by a second, and so on.
 
 use candle_core::{D, Device, Error, Tensor};
 
@@ -40,8 +40,8 @@ impl Quantizer {
         self.codebooks.first().map_or(Device::Cpu, |codebook| codebook.entries.device().clone())
     }
 
-    /// Tokens of the first codebooks, each `n` (not 0) long, to latents `[n, hidden_size]`. Every token must be an index into its
-    /// codebook.
+    /// Tokens of the first codebooks, each `n` (not 0) long, to latents `[n, hidden_size]`. Every token must
+    /// be an index into its codebook.
     pub(super) fn decode(&self, tokens: &[&[u32]]) -> Result<Option<Tensor>, Error> {
         let entries = tokens.iter().zip(&self.codebooks).map(|(tokens, codebook)| {
             codebook.entries.index_select(&Tensor::new(*tokens, codebook.entries.device())?, 0)
@@ -63,8 +63,8 @@ impl Quantizer {
 }
 
 impl Codebook {
-    /// The index of the entry nearest to each row; the first of several. The distance is computed as
-    /// `|row|^2 - 2 row . entry + |entry|^2`, which is what the reference rounds, so that near ties fall alike.
+    /// The index of the entry nearest to each row; the first of several. The distance is computed as `|row|^2
+    /// - 2 row . entry + |entry|^2`, which is what the reference rounds, so that near ties fall alike.
     fn nearest(&self, rows: &Tensor) -> Result<Tensor, Error> {
         let products = (rows * 2.0)?.matmul(&self.entries.t()?)?;
         let distances = rows.sqr()?.sum_keepdim(1)?.broadcast_sub(&products)?.broadcast_add(&self.squares)?;

@@ -1,5 +1,5 @@
-//! Pieces of a signal. Time runs along the first dimension, so that a stretch of time is contiguous memory on every
-//! device, and several rows can be read as one longer row without being moved.
+//! Pieces of a signal. Time runs along the first dimension, so that a stretch of time is contiguous memory on
+//! every device, and several rows can be read as one longer row without being moved.
 
 use candle_core::{Error, Tensor};
 

@@ -11,8 +11,8 @@ use super::{
     weights::{self, Weights},
 };
 
-/// A network and where it is in a signal. A clone of one that has seen nothing starts a new signal; the weights are
-/// shared.
+/// A network and where it is in a signal. A clone of one that has seen nothing starts a new signal; the
+/// weights are shared.
 #[derive(Clone, Debug)]
 pub(super) struct Stack {
     layers: Vec<Layer>,
@@ -72,8 +72,8 @@ impl Stack {
         Ok(Self { layers: stack.layers })
     }
 
-    /// Takes more of the signal and gives what can be known by now; all pieces together are what the whole signal would give
-    /// at once. With `last` the signal ends, and nothing may be pushed after.
+    /// Takes more of the signal and gives what can be known by now; all pieces together are what the whole
+    /// signal would give at once. With `last` the signal ends, and nothing may be pushed after.
     pub(super) fn push(&mut self, rows: Rows, last: bool) -> Result<Rows, Error> {
         self.layers.iter_mut().try_fold(rows, |rows, layer| layer.push(rows, last))
     }

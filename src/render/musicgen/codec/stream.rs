@@ -5,9 +5,9 @@ use candle_core::{Device, Tensor};
 use super::{CodecError, quantizer::Quantizer, stack::Stack};
 use crate::audio::{Pcm, Spec};
 
-/// Tokens to sound, frame by frame: the sound of a frame is given as soon as nothing that may still come can change
-/// it (four frames later, at the sizes of MusicGen). All pieces together are the samples that [`Codec::decode`](super::Codec::decode)
-/// gives, whatever the pieces were.
+/// Tokens to sound, frame by frame: the sound of a frame is given as soon as nothing that may still come can
+/// change it (four frames later, at the sizes of MusicGen). All pieces together are the samples that
+/// [`Codec::decode`](super::Codec::decode) gives, whatever the pieces were.
 #[derive(Clone, Debug)]
 pub struct Decoder {
     pub(super) spec: Spec,
@@ -18,8 +18,8 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Takes the next frames, one list of tokens per codebook (interleaved, if there are more channels than one), and
-    /// gives the sound that is ready, which may be none.
+    /// Takes the next frames, one list of tokens per codebook (interleaved, if there are more channels than
+    /// one), and gives the sound that is ready, which may be none.
     ///
     /// # Errors
     /// When the tokens are not of this codec, or the device fails. After an error the decoder is of no use.
@@ -79,8 +79,8 @@ pub(super) struct Encoder {
 }
 
 impl Encoder {
-    /// Takes more samples of every channel and gives the frames that are ready, one list of tokens per codebook. With
-    /// `last` the sound ends.
+    /// Takes more samples of every channel and gives the frames that are ready, one list of tokens per
+    /// codebook. With `last` the sound ends.
     pub(super) fn push(&mut self, planes: &[&[f32]], last: bool) -> Result<Vec<Vec<u32>>, CodecError> {
         let channels = self.stacks.len();
         let mut tokens = vec![Vec::new(); channels * self.codebooks];

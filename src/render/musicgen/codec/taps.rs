@@ -4,9 +4,9 @@ use candle_core::{Error, Tensor};
 
 /// Products of shifted rows, `out[t] = bias + sum over j of rows[t + j * dilation] * weight[j]`.
 ///
-/// A convolution is this with one matrix per kernel position. With stride `s` and a kernel of `2 s`, `s` rows are read as
-/// one and there are two matrices. The transposed convolution of that stride and kernel is the same thing again, with
-/// `s` rows written as one.
+/// A convolution is this with one matrix per kernel position. With stride `s` and a kernel of `2 s`, `s` rows
+/// are read as one and there are two matrices. The transposed convolution of that stride and kernel is the
+/// same thing again, with `s` rows written as one.
 #[derive(Clone, Debug)]
 pub(super) struct Taps {
     /// Each `[in, out]`.
@@ -17,8 +17,8 @@ pub(super) struct Taps {
 }
 
 impl Taps {
-    /// From the weight `[out, in, kernel]` and bias `[out]` of a convolution. A stride above 1 must divide the kernel and
-    /// excludes a dilation. The rows that it takes are `[n, stride * in]`.
+    /// From the weight `[out, in, kernel]` and bias `[out]` of a convolution. A stride above 1 must divide
+    /// the kernel and excludes a dilation. The rows that it takes are `[n, stride * in]`.
     pub(super) fn of_conv(
         weight: &Tensor,
         bias: Tensor,
@@ -32,8 +32,8 @@ impl Taps {
         Ok(Self { weights, bias, dilation })
     }
 
-    /// From the weight `[in, out, kernel]` and bias `[out]` of a transposed convolution whose stride divides the kernel. The
-    /// rows that it gives are `[n, stride * out]`.
+    /// From the weight `[in, out, kernel]` and bias `[out]` of a transposed convolution whose stride divides
+    /// the kernel. The rows that it gives are `[n, stride * out]`.
     pub(super) fn of_transposed(weight: &Tensor, bias: &Tensor, stride: usize) -> Result<Self, Error> {
         let (ins, outs, kernel) = weight.dims3()?;
         let taps = kernel / stride;

@@ -39,8 +39,8 @@ fn codec(config: &Value) -> Codec {
 /// The structure of MusicGen's codec, small.
 fn small() -> Value {
     json!({
-        "sampling_rate": 3200, "num_filters": 4, "hidden_size": 6, "upsampling_ratios": [8, 5, 4, 4], "codebook_size": 16,
-        "target_bandwidths": [0.1], "use_causal_conv": false, "use_conv_shortcut": false,
+        "sampling_rate": 3200, "num_filters": 4, "hidden_size": 6, "upsampling_ratios": [8, 5, 4, 4],
+        "codebook_size": 16, "target_bandwidths": [0.1], "use_causal_conv": false, "use_conv_shortcut": false,
     })
 }
 
@@ -54,8 +54,13 @@ fn kinds() -> Vec<Codec> {
     [
         json!({}),
         json!({"pad_mode": "constant", "compress": 3}),
-        json!({"upsampling_ratios": [3, 2], "target_bandwidths": [10], "num_residual_layers": 3, "use_conv_shortcut": true, "num_lstm_layers": 1}),
-        json!({"use_causal_conv": true, "trim_right_ratio": 0.5, "kernel_size": 5, "residual_kernel_size": 4}),
+        json!({
+            "upsampling_ratios": [3, 2], "target_bandwidths": [10], "num_residual_layers": 3,
+            "use_conv_shortcut": true, "num_lstm_layers": 1,
+        }),
+        json!({
+            "use_causal_conv": true, "trim_right_ratio": 0.5, "kernel_size": 5, "residual_kernel_size": 4,
+        }),
     ]
     .iter()
     .map(|changes| codec(&with(small(), changes)))
@@ -121,7 +126,8 @@ fn a_decoder_gives_the_same_samples_whatever_the_pieces() {
     }
 }
 
-/// With the codec of MusicGen the first convolution looks three frames ahead, everything after it less than one.
+/// With the codec of MusicGen the first convolution looks three frames ahead, everything after it less than
+/// one.
 #[test]
 fn the_sound_of_a_frame_comes_four_frames_later() {
     let codec = codec(&small());

@@ -8,8 +8,8 @@ use super::{
     taps::Taps,
 };
 
-/// A transposed convolution with a kernel of twice its stride, `[n, in]` to `[n * stride, out]`: what it gives beyond that
-/// is cut on both sides, or by the configured ratio when causal.
+/// A transposed convolution with a kernel of twice its stride, `[n, in]` to `[n * stride, out]`: what it
+/// gives beyond that is cut on both sides, or by the configured ratio when causal.
 #[derive(Clone, Debug)]
 pub(super) struct Transposed {
     taps: Taps,

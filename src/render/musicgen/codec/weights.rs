@@ -30,8 +30,8 @@ pub(super) fn normed<W: Weights>(weights: &W, conv: &str, shape: [usize; 3]) -> 
     Ok(fold(&magnitude, &direction)?)
 }
 
-/// `direction * magnitude / |direction|`, the norm taken over all dimensions but the first: of a convolution over what
-/// makes one output channel, of a transposed one over what one input channel makes.
+/// `direction * magnitude / |direction|`, the norm taken over all dimensions but the first: of a convolution
+/// over what makes one output channel, of a transposed one over what one input channel makes.
 fn fold(magnitude: &Tensor, direction: &Tensor) -> Result<Tensor, Error> {
     let rows = direction.to_device(&Device::Cpu)?.flatten_from(1)?.to_vec2::<f32>()?;
     let magnitudes = magnitude.to_device(&Device::Cpu)?.flatten_all()?.to_vec1::<f32>()?;
