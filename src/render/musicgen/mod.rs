@@ -14,6 +14,7 @@
 mod attention;
 pub mod checkpoint;
 pub mod chroma;
+pub mod codec;
 pub mod codes;
 pub mod condition;
 pub mod config;
