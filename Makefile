@@ -1,6 +1,6 @@
 # `make` alone prints this help. `make check` is what CI runs.
 .DEFAULT_GOAL := help
-.PHONY: help build test lint check serve demo schemas pictures players bench clean
+.PHONY: help build test lint check serve demo schemas pictures players listen bench clean
 
 CARGO ?= cargo
 DEMO := target/demo
@@ -42,6 +42,10 @@ schemas: ## Write schemas/ from the wire types
 
 players: demo ## Read the demo with sox, ffprobe and Python's soundfile, and compare with the manifests
 	python3 tests/players/check.py $(DEMO)/rain.wav $(DEMO)/night.wav $(DEMO)/waltz.flac
+
+listen: ## Render some sixty prompts and measure what can be heard and read of them; options in LISTEN, as LISTEN="--only jazz"
+	$(CARGO) build --release --locked
+	python3 tests/listen $(LISTEN)
 
 bench: ## Measure the stages
 	$(CARGO) bench --locked

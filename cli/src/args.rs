@@ -82,6 +82,9 @@ pub(crate) struct Generate {
     pub(crate) request: RequestOptions,
     #[command(flatten)]
     pub(crate) target: Target,
+    /// Download the notes as well, as a standard MIDI file; a file to write, or a folder to write into.
+    #[arg(long, value_name = "PATH", help_heading = "The download")]
+    pub(crate) midi: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) interrupt: OnInterrupt,
 }
@@ -102,6 +105,9 @@ pub(crate) struct Watch {
     pub(crate) fetch: bool,
     #[command(flatten)]
     pub(crate) target: Target,
+    /// Download the notes as well, as a standard MIDI file; a file to write, or a folder to write into.
+    #[arg(long, value_name = "PATH", requires = "fetch", help_heading = "The download")]
+    pub(crate) midi: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) interrupt: OnInterrupt,
 }
@@ -151,10 +157,11 @@ pub(crate) struct List {
     pub(crate) before: Option<String>,
 }
 
-const PARTS: [(&str, Part); 4] = [
+const PARTS: [(&str, Part); 5] = [
     ("audio", Part::Audio),
     ("manifest", Part::Manifest),
     ("picture", Part::Picture),
+    ("midi", Part::Midi),
     ("stems", Part::Stems),
 ];
 

@@ -1,9 +1,12 @@
 //! One function per command.
 
+use std::path::Path;
+
 use clap::CommandFactory;
+use timbre::wire::{EngineChoice, EngineInfo, GenerationRequest};
 use timbre_client::{Client, JobFilter};
 
-use crate::args::{Cli, Command, Fetch, Generate, List, Watch};
+use crate::args::{Cli, Command, Fetch, Generate, List, Target, Watch};
 use crate::exit::Failure;
 use crate::follow::Follower;
 use crate::options::RequestOptions;
@@ -31,11 +34,38 @@ pub(crate) fn run(cli: Cli, output: Output) -> Result<(), Failure> {
 fn generate(client: &Client, output: Output, options: Generate) -> Result<(), Failure> {
     let request = options.request.into_request()?;
     options.target.check()?;
+    let notes = notes(options.midi.as_deref(), &options.target)?;
+    if notes.is_some() {
+        check_notes(client, &request)?;
+    }
     let job = client.submit(&request)?;
     output.note(&format!("job {}, engine {}, seed {}", job.job_id, job.engine, job.seed));
     let follower = Follower::new(client, output)?;
     follower.follow(&job.job_id, options.interrupt, false)?;
-    follower.fetch_piece(&job.job_id, &options.target, false)
+    follower.fetch_piece(&job.job_id, &options.target, notes.as_ref(), false)
+}
+
+/// Where the notes go, if they are wanted.
+fn notes(midi: Option<&Path>, target: &Target) -> Result<Option<Target>, Failure> {
+    let notes = midi.map(|path| target.at(path));
+    notes.iter().try_for_each(Target::check)?;
+    Ok(notes)
+}
+
+/// Refuses a request for notes to an engine that does not know them, before any work is done for it.
+fn check_notes(client: &Client, request: &GenerationRequest) -> Result<(), Failure> {
+    let chosen = |engine: &&EngineInfo| match request.engine {
+        None | Some(EngineChoice::Auto) => engine.default,
+        Some(EngineChoice::Musicgen) => engine.name == "musicgen",
+        Some(EngineChoice::Synth) => engine.name == "synth",
+    };
+    match client.engines()?.engines.iter().find(chosen) {
+        Some(engine) if engine.available && !engine.notes => Err(Failure::Usage(format!(
+            "--midi: the engine {} does not know the notes that it plays; leave --midi out, or take --engine synth",
+            engine.name
+        ))),
+        _ => Ok(()),
+    }
 }
 
 fn submit(client: &Client, output: Output, options: RequestOptions) -> Result<(), Failure> {
@@ -53,12 +83,13 @@ fn watch(client: &Client, output: Output, options: &Watch) -> Result<(), Failure
     if options.fetch {
         options.target.check()?;
     }
+    let notes = notes(options.midi.as_deref(), &options.target)?;
     // Only a job that was reached once is waited for when it is out of reach.
     client.status(id)?;
     let follower = Follower::new(client, output)?;
     let end = follower.follow(id, options.interrupt, output.json)?;
     if options.fetch {
-        return follower.fetch_piece(id, &options.target, output.json);
+        return follower.fetch_piece(id, &options.target, notes.as_ref(), output.json);
     }
     if output.json { Ok(()) } else { output::text(&report::status(&end)) }
 }

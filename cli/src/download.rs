@@ -30,20 +30,23 @@ pub enum Part {
     Manifest,
     /// Waveform and spectrogram (PNG).
     Picture,
+    /// The notes (MIDI), when the engine knows them.
+    Midi,
     /// One file per instrument group (ZIP), when stems were asked for.
     Stems,
 }
 
 impl Part {
     /// Every part.
-    pub const ALL: [Self; 4] = [Self::Audio, Self::Manifest, Self::Picture, Self::Stems];
+    pub const ALL: [Self; 5] = [Self::Audio, Self::Manifest, Self::Picture, Self::Midi, Self::Stems];
 
-    /// `audio`, `manifest`, `picture` or `stems`.
+    /// `audio`, `manifest`, `picture`, `midi` or `stems`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Audio => "audio",
             Self::Manifest => "manifest",
             Self::Picture => "picture",
+            Self::Midi => "midi",
             Self::Stems => "stems",
         }
     }
@@ -53,6 +56,7 @@ impl Part {
             Self::Audio => "audio",
             Self::Manifest => "manifest",
             Self::Picture => "picture.png",
+            Self::Midi => "midi",
             Self::Stems => "stems.zip",
         };
         format!("/artifact/{id}/{leaf}")
@@ -116,7 +120,7 @@ impl Client {
         }
         let expected = match part {
             Part::Audio => Some(self.artifact(id)?.audio.sha256),
-            Part::Manifest | Part::Picture | Part::Stems => None,
+            Part::Manifest | Part::Picture | Part::Midi | Part::Stems => None,
         };
         let url = self.url(&part.path(id));
         let mut arriving = Arriving::new(path)?;

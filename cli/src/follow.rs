@@ -19,6 +19,8 @@ struct Piece<'a> {
     file: &'a Path,
     #[serde(skip_serializing_if = "Option::is_none")]
     stems_file: Option<&'a Path>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    midi_file: Option<&'a Path>,
     artifact: &'a GenerationArtifact,
 }
 
@@ -93,22 +95,31 @@ impl<'a> Follower<'a> {
         }
     }
 
-    /// Downloads a finished job's audio, and its stems where it has some, and tells of it.
-    pub(crate) fn fetch_piece(&self, id: &str, target: &Target, as_line: bool) -> Result<(), Failure> {
+    /// Downloads a finished job's audio, its stems where it has some, and its notes when they are wanted, and tells of it.
+    pub(crate) fn fetch_piece(
+        &self,
+        id: &str,
+        target: &Target,
+        notes: Option<&Target>,
+        as_line: bool,
+    ) -> Result<(), Failure> {
         let artifact = self.client.artifact(id)?;
         let audio = self.download(id, Part::Audio, &target.file(Part::Audio, &artifact), target)?;
         let stems = match artifact.links.stems {
             Some(_) => Some(self.download(id, Part::Stems, &target.stems_beside(&audio.path), target)?.path),
             None => None,
         };
-        let (file, stems): (&Path, Option<&Path>) = (&audio.path, stems.as_deref());
-        let piece = Piece { file, stems_file: stems, artifact: &artifact };
+        let fetch_notes =
+            |notes: &Target| self.download(id, Part::Midi, &notes.file(Part::Midi, &artifact), notes);
+        let midi = notes.map(fetch_notes).transpose()?.map(|midi| midi.path);
+        let (file, stems, midi) = (audio.path.as_path(), stems.as_deref(), midi.as_deref());
+        let piece = Piece { file, stems_file: stems, midi_file: midi, artifact: &artifact };
         if as_line {
             output::document_line(&piece)
         } else if self.output.quiet && !self.output.json {
             output::text(&file.display().to_string())
         } else {
-            self.output.either(&piece, || report::piece(&artifact, file, stems))
+            self.output.either(&piece, || report::piece(&artifact, file, stems, midi))
         }
     }
 

@@ -45,10 +45,16 @@ impl Target {
             Part::Audio => ("", artifact.audio.format.extension()),
             Part::Manifest => ("", "json"),
             Part::Picture => ("", "png"),
+            Part::Midi => ("", "mid"),
             Part::Stems => ("-stems", "zip"),
         };
         let wanted = folder.join(format!("{name}{suffix}.{extension}"));
         if self.force { wanted } else { free(wanted, extension) }
+    }
+
+    /// The same way of writing, to another place.
+    pub(crate) fn at(&self, place: &Path) -> Self {
+        Self { output: Some(place.to_owned()), force: self.force }
     }
 
     /// The stems' archive beside an audio file, with a number if that name is taken.

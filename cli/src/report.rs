@@ -93,7 +93,12 @@ pub(crate) fn status(status: &GenerationStatus) -> String {
 }
 
 /// A finished piece that lies in a file.
-pub(crate) fn piece(artifact: &GenerationArtifact, file: &Path, stems: Option<&Path>) -> String {
+pub(crate) fn piece(
+    artifact: &GenerationArtifact,
+    file: &Path,
+    stems: Option<&Path>,
+    midi: Option<&Path>,
+) -> String {
     let (audio, loudness, source) = (&artifact.audio, &artifact.loudness, &artifact.provenance);
     let channels = match audio.channels {
         1 => "mono".to_owned(),
@@ -133,6 +138,9 @@ pub(crate) fn piece(artifact: &GenerationArtifact, file: &Path, stems: Option<&P
     );
     if let Some(stems) = stems {
         pairs(&mut text, &[("stems", stems.display().to_string())]);
+    }
+    if let Some(midi) = midi {
+        pairs(&mut text, &[("midi", midi.display().to_string())]);
     }
     if let Some(note) = &loudness.note {
         pairs(&mut text, &[("note", note.clone())]);
@@ -240,6 +248,7 @@ pub(crate) fn engines(engines: &[EngineInfo]) -> String {
         ("AUTO", Left),
         ("RATE", Right),
         ("STEMS", Left),
+        ("MIDI", Left),
         ("LICENCE", Left),
         ("WHY", Left),
     ]);
@@ -251,6 +260,7 @@ pub(crate) fn engines(engines: &[EngineInfo]) -> String {
             yes(engine.default),
             engine.sample_rate.map_or_else(|| "-".to_owned(), |rate| rate.to_string()),
             yes(engine.stems),
+            yes(engine.notes),
             engine.licence.clone().unwrap_or_else(|| "-".to_owned()),
             engine.reason.clone(),
         ]);

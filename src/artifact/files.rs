@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    ArtifactError, Finished, flac, manifest, picture,
+    ArtifactError, Finished, flac, manifest, midi, picture,
     staging::{Draft, Staging, directory_of, temporary_file},
     stems,
     tags::Tags,
@@ -14,7 +14,8 @@ use super::{
 };
 use crate::{
     cancel::Cancel,
-    wire::{BitDepth, Manifest, OutputFormat, StemFile},
+    render::Engine,
+    wire::{BitDepth, Manifest, MidiFile, OutputFormat, StemFile},
 };
 
 /// The paths of a piece's files.
@@ -26,6 +27,8 @@ pub struct Files {
     pub manifest: PathBuf,
     /// Waveform and spectrogram (PNG), when wanted.
     pub picture: Option<PathBuf>,
+    /// The notes (MIDI), when wanted.
+    pub midi: Option<PathBuf>,
     /// The directory for the stems, when wanted. It may be new; its parent must be there.
     pub stems: Option<PathBuf>,
     /// Whether files that are there already are replaced.
@@ -40,7 +43,8 @@ impl Files {
     /// something is there already that must not be overwritten.
     pub fn check(&self) -> Result<(), ArtifactError> {
         let mut targets = Vec::new();
-        for path in [Some(&self.audio), Some(&self.manifest), self.picture.as_ref()].into_iter().flatten() {
+        let always = [&self.audio, &self.manifest];
+        for path in always.into_iter().chain(&self.picture).chain(&self.midi) {
             let target = self.check_file(path)?;
             if targets.contains(&target) {
                 return Err(ArtifactError::SamePath(path.clone()));
@@ -48,6 +52,19 @@ impl Files {
             targets.push(target);
         }
         self.stems.as_deref().map_or(Ok(()), |stems| self.check_stems(stems))
+    }
+
+    /// Whether an engine could give the notes that are wanted: to be asked before the work of rendering.
+    ///
+    /// # Errors
+    /// [`ArtifactError::NoNotes`] when it does not know them.
+    pub fn check_notes(&self, engine: &dyn Engine) -> Result<(), ArtifactError> {
+        match &self.midi {
+            Some(path) if !engine.limits().notes => {
+                Err(ArtifactError::NoNotes { path: path.clone(), engine: engine.name().to_owned() })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Gives the path without links in its directory.
@@ -98,8 +115,9 @@ impl Files {
                 written_stems.push(StemFile { name: part.name().to_owned(), file, sha256: written.sha256 });
             }
         }
+        let midi = self.midi.as_deref().map(|path| write_notes(&mut staging, path, finished)).transpose()?;
         let name = self.audio.file_name().unwrap_or_default().to_string_lossy();
-        let manifest = manifest::describe(finished, &name, audio, written_stems);
+        let manifest = manifest::describe(finished, &name, audio, written_stems, midi);
         staging.write(&self.manifest, |out| manifest::write(out, &manifest))?;
         if let Some(path) = &self.picture {
             staging.write(path, |out| picture::write(out, finished))?;
@@ -110,6 +128,19 @@ impl Files {
         }
         Ok(manifest)
     }
+}
+
+fn write_notes(
+    staging: &mut Staging<'_>,
+    path: &Path,
+    finished: &Finished,
+) -> Result<MidiFile, ArtifactError> {
+    let played = finished
+        .played
+        .as_ref()
+        .ok_or_else(|| ArtifactError::NoNotes { path: path.to_owned(), engine: finished.engine.clone() })?;
+    let written = staging.write(path, |out| midi::write(out, finished, played))?;
+    Ok(manifest::midi_file(&path.file_name().unwrap_or_default().to_string_lossy(), written))
 }
 
 /// Whether files can be made in a directory; gives its path without links.
@@ -146,13 +177,18 @@ pub(super) fn write_audio(out: &mut Draft<'_>, finished: &Finished) -> io::Resul
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{artifact::sample, cancel::Never};
+    use crate::{
+        artifact::sample,
+        cancel::Never,
+        render::{EngineError, Limits, Rendered, SectionSpec, Watch, synth::Synth},
+    };
 
     fn files(root: &Path) -> Files {
         Files {
             audio: root.join("piece.wav"),
             manifest: root.join("piece.json"),
             picture: Some(root.join("piece.png")),
+            midi: Some(root.join("piece.mid")),
             stems: Some(root.join("stems")),
             overwrite: false,
         }
@@ -173,6 +209,10 @@ mod tests {
             assert!(hound::WavReader::open(root.path().join("stems").join(name)).is_ok(), "{name}");
         }
         assert!(files.picture.unwrap().is_file());
+        let midi = manifest.midi.unwrap();
+        let bytes = fs::read(files.midi.unwrap()).unwrap();
+        assert_eq!((midi.file.as_str(), midi.bytes), ("piece.mid", bytes.len() as u64));
+        assert_eq!(midly::Smf::parse(&bytes).unwrap().tracks.len(), 2);
     }
 
     #[test]
@@ -210,6 +250,7 @@ mod tests {
         assert!(matches!(audio("missing/a.wav"), Err(ArtifactError::NoDirectory(_))));
         assert!(matches!(audio("piece.json"), Err(ArtifactError::SamePath(_))));
         assert!(matches!(audio("./piece.png"), Err(ArtifactError::SamePath(_))));
+        assert!(matches!(audio("piece.mid"), Err(ArtifactError::SamePath(_))));
         assert!(matches!(audio("new/"), Err(ArtifactError::NotAFile(_))));
         assert!(matches!(audio(".."), Err(ArtifactError::NotAFile(_))));
         assert!(matches!(audio(""), Err(ArtifactError::NotAFile(_))));
@@ -231,6 +272,42 @@ mod tests {
         let mut piece = sample::piece_with_stems();
         piece.mastered.sound.planes_mut().for_each(|plane| plane[7] = 2.0);
         assert!(files(root.path()).save(&piece, &Never).is_err());
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+    }
+
+    /// An engine that does not know what it plays.
+    #[derive(Debug)]
+    struct Noise;
+
+    impl Engine for Noise {
+        fn name(&self) -> &'static str {
+            "noise"
+        }
+
+        fn limits(&self) -> Limits {
+            Limits { notes: false, ..Synth::new(1).limits() }
+        }
+
+        fn render(
+            &self,
+            _: &SectionSpec<'_>,
+            _: Option<&Rendered>,
+            _: &dyn Watch,
+        ) -> Result<Rendered, EngineError> {
+            Err(EngineError::Cancelled)
+        }
+    }
+
+    #[test]
+    fn notes_that_nobody_knows_are_refused_and_leave_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let files = files(root.path());
+        let refusal = files.check_notes(&Noise).unwrap_err();
+        assert!(refusal.to_string().contains("the engine noise does not know"), "{refusal}");
+        files.check_notes(&Synth::new(1)).unwrap();
+        Files { midi: None, ..files.clone() }.check_notes(&Noise).unwrap();
+        let piece = Finished { played: None, ..sample::piece_with_stems() };
+        assert!(matches!(files.save(&piece, &Never), Err(ArtifactError::NoNotes { .. })));
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
     }
 }

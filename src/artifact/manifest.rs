@@ -3,13 +3,19 @@
 use std::io::{self, Write};
 
 use super::{Finished, staging::Written};
-use crate::wire::{ArtifactFile, Manifest, Provenance, SectionMark, StemFile};
+use crate::wire::{ArtifactFile, Manifest, MidiFile, Provenance, SectionMark, StemFile};
 
 /// Program and version.
 const SOFTWARE: &str = concat!("timbre ", env!("CARGO_PKG_VERSION"));
 
 /// Describes a piece whose audio was written as `file`.
-pub(super) fn describe(finished: &Finished, file: &str, audio: Written, stems: Vec<StemFile>) -> Manifest {
+pub(super) fn describe(
+    finished: &Finished,
+    file: &str,
+    audio: Written,
+    stems: Vec<StemFile>,
+    midi: Option<MidiFile>,
+) -> Manifest {
     let sound = &finished.mastered.sound;
     let mut request = finished.request.clone();
     // `plan` below is the one that was rendered; a second copy could only disagree with it.
@@ -33,8 +39,14 @@ pub(super) fn describe(finished: &Finished, file: &str, audio: Written, stems: V
         provenance: provenance(finished),
         sections: marks(finished),
         stems,
+        midi,
         warnings: finished.warnings.clone(),
     }
+}
+
+/// What was written as `file`.
+pub(super) fn midi_file(file: &str, written: Written) -> MidiFile {
+    MidiFile { file: file.to_owned(), bytes: written.bytes, sha256: written.sha256 }
 }
 
 /// Where a piece comes from.

@@ -1,4 +1,4 @@
-//! From finished samples to files: audio with its provenance inside, a manifest, a picture, stems. All of them or none.
+//! From finished samples to files: audio with its provenance inside, a manifest, a picture, notes, stems. All of them or none.
 //!
 //! A file is written under a temporary name on the file system where it will live, forced to disk, and renamed into place;
 //! whatever goes wrong on the way, no partial file is left and no older file is lost.
@@ -13,13 +13,14 @@ use crate::{
     cancel::{Cancel, Cancelled},
     master::Mastered,
     plan::Plan,
-    render::Stem,
+    render::{Played, Stem},
     wire::{BitDepth, GenerationRequest, Manifest, OutputFormat},
 };
 
 mod files;
 mod flac;
 mod manifest;
+mod midi;
 mod picture;
 mod riff;
 mod shelf;
@@ -44,6 +45,8 @@ pub struct Finished {
     pub unmastered: Option<Pcm>,
     /// One per instrument group; empty unless asked for.
     pub stems: Vec<Stem>,
+    /// The notes that sound, from an engine that knows them.
+    pub played: Option<Played>,
     /// Name of the engine that rendered it.
     pub engine: String,
     /// Why that engine was taken.
@@ -115,6 +118,14 @@ pub enum ArtifactError {
     /// Two files of the piece would go to one path.
     #[error("{} is named for two different files: give each its own path", .0.display())]
     SamePath(PathBuf),
+    /// A MIDI file is wanted of a piece whose notes nobody knows.
+    #[error("{} cannot be written: the engine {engine} does not know the notes that it plays; leave the MIDI file out, or take the engine synth", .path.display())]
+    NoNotes {
+        /// The MIDI file.
+        path: PathBuf,
+        /// The engine.
+        engine: String,
+    },
     /// No space is left. Trying again helps once there is some.
     #[error("the disk that holds {} is full: free some space, or write to another disk", .path.display())]
     Full {

@@ -7,7 +7,7 @@ use crate::{
     audio::{Pcm, Random, SampleRate, Spec},
     master::Mastered,
     plan::Plan,
-    render::Stem,
+    render::{MidiSound, Part, Played, PlayedNote, Stem},
     wire::{
         BitDepth, CompositionPlan, Energy, GenerationRequest, LoudnessReport, Orchestration, OutputFormat,
         OutputOptions, PlanSection, Role, Theme, Transition, TransitionKind,
@@ -104,6 +104,7 @@ pub(super) fn piece(sound: Pcm, format: OutputFormat, depth: BitDepth) -> Finish
         },
         unmastered: None,
         stems: Vec::new(),
+        played: None,
         engine: "synth".to_owned(),
         engine_reason: "asked for".to_owned(),
         model: None,
@@ -113,12 +114,20 @@ pub(super) fn piece(sound: Pcm, format: OutputFormat, depth: BitDepth) -> Finish
     }
 }
 
-/// A short stereo WAV of 24 bits with two stems.
+/// A short stereo WAV of 24 bits with two stems and one note.
 pub(super) fn piece_with_stems() -> Finished {
     let spec = Spec::stereo(SampleRate(8_000));
     let sound = noise(spec, 4_001, BitDepth::Int24);
     let stem = |name: &str| Stem { name: name.to_owned(), sound: noise(spec, 4_001, BitDepth::Float32) };
+    let note = PlayedNote { at: 0.1, seconds: 0.2, key: 60, velocity: 64 };
+    let piano = Part {
+        name: "piano".to_owned(),
+        group: "keys".to_owned(),
+        sound: MidiSound::Program(0),
+        notes: vec![note],
+    };
     Finished {
+        played: Some(Played { parts: vec![piano], beats: Vec::new() }),
         unmastered: Some(noise(spec, 4_001, BitDepth::Float32)),
         stems: vec![stem("drums"), stem("electric piano")],
         ..piece(sound, OutputFormat::Wav, BitDepth::Int24)

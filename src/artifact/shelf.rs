@@ -4,7 +4,8 @@
 //! root/
 //!   .lock             locked as long as a process has the shelf open
 //!   .incoming/        pieces being written; emptied when the shelf is opened
-//!   <job id>/         audio.wav or audio.flac, manifest.json, picture.png, and stems.zip when there are stems
+//!   <job id>/         audio.wav or audio.flac, manifest.json, picture.png; notes.mid when the engine knows its
+//!                     notes, stems.zip when there are stems
 //! ```
 //!
 //! A piece is put together under `.incoming/` and renamed as a whole, so a directory with a job's id is always complete.
@@ -23,7 +24,7 @@ use uuid::Uuid;
 use super::{
     ArtifactError, Finished,
     files::write_audio,
-    manifest, picture,
+    manifest, midi, picture,
     staging::{Draft, Written, fill, sync_directory},
     stems,
 };
@@ -36,6 +37,7 @@ const LOCK: &str = ".lock";
 const INCOMING: &str = ".incoming";
 const MANIFEST: &str = "manifest.json";
 const PICTURE: &str = "picture.png";
+const NOTES: &str = "notes.mid";
 const STEMS: &str = "stems.zip";
 
 /// A directory of finished pieces. Clones share it; it is open to others once the last is dropped.
@@ -55,6 +57,8 @@ pub struct Shelved {
     pub manifest: PathBuf,
     /// Waveform and spectrogram (PNG).
     pub picture: PathBuf,
+    /// The notes (MIDI), when the engine knows them.
+    pub midi: Option<PathBuf>,
     /// The stems (ZIP of 32-bit float WAV), when they were asked for.
     pub stems: Option<PathBuf>,
 }
@@ -119,6 +123,7 @@ impl Shelf {
             audio: audio?,
             manifest: file(MANIFEST)?,
             picture: file(PICTURE)?,
+            midi: file(NOTES),
             stems: file(STEMS),
         })
     }
@@ -171,7 +176,11 @@ impl Shelf {
                 Ok(())
             })?;
         }
-        let manifest = manifest::describe(finished, &audio_name, audio, stems);
+        let write_notes =
+            |played| create(&draft.path().join(NOTES), cancel, |out| midi::write(out, finished, played));
+        let notes = finished.played.as_ref().map(write_notes).transpose()?;
+        let notes = notes.map(|written| manifest::midi_file(NOTES, written));
+        let manifest = manifest::describe(finished, &audio_name, audio, stems, notes);
         create(&draft.path().join(MANIFEST), cancel, |out| manifest::write(out, &manifest))?;
         create(&draft.path().join(PICTURE), cancel, |out| picture::write(out, finished))?;
         sync_directory(draft.path()).map_err(|error| ArtifactError::io(draft.path(), error))?;
@@ -243,9 +252,11 @@ mod tests {
         let manifest = shelf.save(&sample::piece_with_stems(), JOB, &Never).unwrap();
         let found = shelf.find(&JOB.to_uppercase()).unwrap();
         assert_eq!(manifest.audio.bytes, fs::metadata(&found.audio).unwrap().len());
+        let notes = fs::metadata(found.midi.as_ref().unwrap()).unwrap();
+        assert_eq!(manifest.midi.unwrap().bytes, notes.len());
         assert_eq!(
             names(&root.path().join("deep/shelf").join(JOB)),
-            ["audio.wav", "manifest.json", "picture.png", "stems.zip"]
+            ["audio.wav", "manifest.json", "notes.mid", "picture.png", "stems.zip"]
         );
         shelf.save(&sample::piece_with_stems(), JOB, &Never).unwrap();
         assert_eq!(shelf.find(JOB).unwrap(), found);

@@ -42,6 +42,11 @@ impl Tags {
         Self::new(finished, format!("{} ({part})", finished.plan.title), None)
     }
 
+    /// Of the notes, which have no loudness.
+    pub(super) fn of_notes(finished: &Finished) -> Self {
+        Self::new(finished, finished.plan.title.clone(), None)
+    }
+
     fn new(finished: &Finished, title: String, loudness: Option<&LoudnessReport>) -> Self {
         let provenance = manifest::provenance(finished);
         let origin =

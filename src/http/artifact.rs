@@ -124,6 +124,37 @@ pub(super) async fn stems(
     file::send(Sent { path, media_type: "application/zip", name, sha256: None }, method, headers).await
 }
 
+/// The notes that sound, as a standard MIDI file: tempo, metre, keys, section markers, a track per part.
+#[utoipa::path(
+    get,
+    path = "/artifact/{job_id}/midi",
+    tag = "artifacts",
+    params(("job_id" = String, Path, description = "The job (UUID).")),
+    responses(
+        (status = 200, description = "The file.", body = Vec<u8>, content_type = "audio/midi"),
+        (status = 206, description = "The part that `Range` asks for."),
+        documented::Notes,
+    )
+)]
+pub(super) async fn midi(
+    State(service): State<Service>,
+    JobRef(id): JobRef,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let (shelved, manifest) = finished(&service, id).await?;
+    let path = shelved.midi.ok_or_else(|| {
+        let engine = &manifest.provenance.engine;
+        ApiError::new(
+            Code::NoMidi,
+            format!("this piece has no notes: the engine {engine} does not know them"),
+        )
+    })?;
+    let name = file_name(&manifest.plan.title, "mid");
+    let sha256 = manifest.midi.map(|midi| midi.sha256);
+    file::send(Sent { path, media_type: "audio/midi", name, sha256 }, method, headers).await
+}
+
 /// The manifest: everything needed to render the piece again.
 #[utoipa::path(
     get,
@@ -217,6 +248,7 @@ fn describe(id: JobId, shelved: &Shelved, manifest: Manifest) -> GenerationArtif
             manifest: link("manifest"),
             picture: link("picture.png"),
             stems: shelved.stems.is_some().then(|| link("stems.zip")),
+            midi: shelved.midi.is_some().then(|| link("midi")),
         },
     }
 }

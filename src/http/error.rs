@@ -56,6 +56,7 @@ codes! {
     BadRequest = "bad_request", BAD_REQUEST, "The request cannot be read.";
     NotFound = "not_found", NOT_FOUND, "There is no such job or path.";
     NoStems = "no_stems", NOT_FOUND, "The job was not asked for stems.";
+    NoMidi = "no_midi", NOT_FOUND, "The engine that made the piece does not know its notes.";
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The path has no such method; `Allow` says which.";
     NotAcceptable = "not_acceptable", NOT_ACCEPTABLE, "`Accept` allows neither JSON nor the artifact's audio format.";
     RequestTimeout = "request_timeout", REQUEST_TIMEOUT, "The body did not arrive in time.";
@@ -278,6 +279,8 @@ pub(super) mod documented {
         File = [NotFound, NotFinished, JobFailed, JobCancelled, ArtifactGone, PreconditionFailed, RangeNotSatisfiable, Internal, StoreUnavailable];
         /// What may happen when stems are fetched.
         Stems = [NotFound, NoStems, NotFinished, JobFailed, JobCancelled, ArtifactGone, PreconditionFailed, RangeNotSatisfiable, Internal, StoreUnavailable];
+        /// What may happen when the notes are fetched.
+        Notes = [NotFound, NoMidi, NotFinished, JobFailed, JobCancelled, ArtifactGone, PreconditionFailed, RangeNotSatisfiable, Internal, StoreUnavailable];
         /// What readiness may say instead of yes.
         Readiness = [Draining, NotReady, StoreUnavailable];
     }

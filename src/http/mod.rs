@@ -64,6 +64,7 @@ fn resources() -> OpenApiRouter<Service> {
         .routes(routes!(artifact::artifact))
         .routes(routes!(artifact::audio))
         .routes(routes!(artifact::stems))
+        .routes(routes!(artifact::midi))
         .routes(routes!(artifact::manifest))
         .routes(routes!(artifact::picture))
         .routes(routes!(engines::engines))

@@ -52,6 +52,7 @@ pub fn piece(order: &Order<'_>, progress: &dyn Progress) -> Result<Manifest, Run
         mastered,
         unmastered,
         stems: mix.stems,
+        played: mix.played,
         engine: chosen.engine.name().to_owned(),
         engine_reason: chosen.reason.clone(),
         model: limits.model,

@@ -4,6 +4,7 @@
 
 mod channels;
 mod crossfade;
+mod notes;
 mod resample;
 mod slot;
 #[cfg(test)]
@@ -18,7 +19,7 @@ use crate::{
     audio::{Pcm, PcmError, SampleRate, Spec},
     cancel::{Cancel, Cancelled},
     plan::Plan,
-    render::{Rendered, Stem},
+    render::{Played, Rendered, Stem},
 };
 
 /// The whole piece before mastering.
@@ -28,6 +29,8 @@ pub struct Mix {
     pub sound: Pcm,
     /// The same for each stem; they sum to `sound` within 1e-6. Empty when no section brought stems.
     pub stems: Vec<Stem>,
+    /// The notes that sound. `None` when a section brought none.
+    pub played: Option<Played>,
 }
 
 /// Why sections cannot be joined. All but [`MixError::Rate`] and [`MixError::Channels`] are faults of the engine.
@@ -171,7 +174,12 @@ pub fn join(
 }
 
 /// The sections on one timeline, still at the engine's rate and channels. One section per slot.
-fn place(slots: &[Slot], sections: Vec<Rendered>, spec: Spec, cancel: &dyn Cancel) -> Result<Mix, MixError> {
+fn place(
+    slots: &[Slot],
+    mut sections: Vec<Rendered>,
+    spec: Spec,
+    cancel: &dyn Cancel,
+) -> Result<Mix, MixError> {
     for (slot, section) in slots.iter().zip(&sections) {
         cancel.check()?;
         slot.check(section, spec)?;
@@ -181,12 +189,14 @@ fn place(slots: &[Slot], sections: Vec<Rendered>, spec: Spec, cancel: &dyn Cance
     if let Some((slot, _)) = slots.iter().zip(&sections).find(|(_, section)| stems && without(section)) {
         return Err(MixError::NoStems { section: slot.id.clone() });
     }
+    let played: Option<Vec<Played>> = sections.iter_mut().map(|section| section.played.take()).collect();
     let mut timeline = Timeline::new(spec, slots.last().map_or(0, |slot| slot.end), stems);
     for (slot, section) in slots.iter().zip(sections) {
         cancel.check()?;
         timeline.place(slot, section);
     }
-    Ok(timeline.into_mix())
+    let played = played.map(|played| notes::join(slots, played, spec.rate));
+    Ok(Mix { played, ..timeline.into_mix() })
 }
 
 /// The mix at another rate and channel count, exactly `frames` long.
@@ -201,5 +211,6 @@ fn convert(mix: Mix, output: Spec, frames: usize, cancel: &dyn Cancel) -> Result
     Ok(Mix {
         sound: track(mix.sound)?,
         stems: mix.stems.into_iter().map(stem).collect::<Result<_, MixError>>()?,
+        played: mix.played,
     })
 }

@@ -36,6 +36,11 @@ impl Slot {
         plan.sections.iter().enumerate().map(slot).collect()
     }
 
+    /// Whether the join before it silences what still rings of the sections before.
+    pub(super) fn silences(&self) -> bool {
+        self.start > 0 && self.kind != TransitionKind::Continue
+    }
+
     /// Frames of the section itself.
     pub(super) fn frames(&self) -> usize {
         self.end.saturating_sub(self.start)

@@ -336,3 +336,48 @@ fn the_same_rate_is_no_conversion() {
     longer.resize(1003);
     assert_eq!(resample::resample(sound, RATE, 1003, &Never).unwrap(), longer);
 }
+
+/// Notes end where the joins cut the sound, and the parts of all sections are one.
+#[test]
+fn notes_are_cut_where_the_sound_is() {
+    use crate::render::{BeatMark, MidiSound, Part, PlayedNote};
+
+    let kinds =
+        [TransitionKind::Cut, TransitionKind::Continue, TransitionKind::Crossfade, TransitionKind::Cut];
+    let slots = slots(&kinds);
+    let note = |at: f64, seconds: f64| PlayedNote { at, seconds, key: 60, velocity: 1 };
+    let part = |name: &str, notes| Part {
+        name: name.to_owned(),
+        group: "keys".to_owned(),
+        sound: MidiSound::Program(0),
+        notes,
+    };
+    // A bar is half a second. The third section has a quarter of a second of lead.
+    let parts = [
+        vec![part("piano", vec![note(0.1, 5.0)])],
+        vec![part("piano", vec![note(0.6, 0.1), note(0.9, 5.0)]), part("flute", vec![note(0.99, 0.1)])],
+        vec![part("flute", vec![note(0.8, 5.0)]), part("harp", vec![note(1.5, 1.0)])],
+        vec![part("piano", vec![note(1.5, 5.0)])],
+    ];
+    let sections = slots.iter().zip(parts).map(|(slot, parts)| {
+        let beats = vec![BeatMark { at: slot.start as f64 / 48_000.0, beat: 0.0 }];
+        Rendered { played: Some(Played { parts, beats }), ..section(slot, MONO, 0, |_, _| 0.0) }
+    });
+    let mut sections: Vec<Rendered> = sections.collect();
+    let played = place(&slots, sections.clone(), MONO, &Never).unwrap().played.unwrap();
+    let told: Vec<(&str, Vec<(f64, f64)>)> = played
+        .parts
+        .iter()
+        .map(|part| {
+            (part.name.as_str(), part.notes.iter().map(|note| (note.at, note.at + note.seconds)).collect())
+        })
+        .collect();
+    let expected = [
+        ("piano", vec![(0.1, 1.0), (0.6, 0.7), (0.9, 1.0), (1.5, 2.0)]),
+        ("flute", vec![(0.8, 1.5), (0.99, 1.0)]),
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(played.beats.len(), 4);
+    sections[2].played = None;
+    assert_eq!(place(&slots, sections, MONO, &Never).unwrap().played, None, "half of the notes is no piece");
+}

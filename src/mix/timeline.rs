@@ -36,7 +36,7 @@ struct Seam {
 impl Timeline {
     /// An empty timeline.
     pub(super) fn new(spec: Spec, frames: usize, with_stems: bool) -> Self {
-        let mix = Mix { sound: Pcm::silence(spec, frames), stems: Vec::new() };
+        let mix = Mix { sound: Pcm::silence(spec, frames), stems: Vec::new(), played: None };
         Self { mix, with_stems, ring: 0, sounding_end: 0 }
     }
 
@@ -46,13 +46,14 @@ impl Timeline {
         let start = slot.start.saturating_sub(slot.lead);
         if self.with_stems {
             self.add_missing_stems(&section.stems);
-            for track in &mut self.mix.stems {
-                let new = section.stems.iter().find(|stem| stem.name == track.name);
-                if let Some(seam) = &seam {
+            if let Some(seam) = &seam {
+                for track in &mut self.mix.stems {
                     seam.close_old(&mut track.sound, self.sounding_end);
                 }
-                if let Some(new) = new {
-                    lay(&mut track.sound, start, new.sound.clone(), seam.as_ref());
+            }
+            for new in section.stems {
+                if let Some(track) = self.mix.stems.iter_mut().find(|track| track.name == new.name) {
+                    lay(&mut track.sound, start, new.sound, seam.as_ref());
                 }
             }
         }
@@ -83,14 +84,13 @@ impl Timeline {
 
     fn seam(&self, slot: &Slot, new: &Pcm) -> Option<Seam> {
         match slot.kind {
-            _ if slot.start == 0 => None,
-            TransitionKind::Continue => None,
+            _ if !slot.silences() => None,
             TransitionKind::Crossfade if slot.lead > 0 => {
                 let start = slot.start.saturating_sub(slot.lead);
                 let (old, new) = crossfade::gains(&self.mix.sound, start, new, slot.lead);
                 Some(Seam { start, old, new })
             }
-            TransitionKind::Crossfade | TransitionKind::Cut => {
+            TransitionKind::Crossfade | TransitionKind::Cut | TransitionKind::Continue => {
                 let fade = self.mix.sound.rate().frames(CUT_SECONDS).max(1);
                 // The fade ends where the sound ends, but no later than `fade` after the bar line.
                 let end = slot.start + self.ring.min(fade);

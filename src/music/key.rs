@@ -152,6 +152,34 @@ impl Key {
         self.mode
     }
 
+    /// The signature on a staff: sharps, or flats below 0, -7 to 7. A mode has that of the major key with the same notes (D dorian
+    /// that of C major), harmonic minor that of its minor key; a tonic that would need more than seven is spelt the other way.
+    pub fn signature(self) -> i8 {
+        let tonic = match self.letter {
+            Letter::F => -1,
+            Letter::C => 0,
+            Letter::G => 1,
+            Letter::D => 2,
+            Letter::A => 3,
+            Letter::E => 4,
+            Letter::B => 5,
+        };
+        let mode = match self.mode {
+            Mode::Lydian => 1,
+            Mode::Major => 0,
+            Mode::Mixolydian => -1,
+            Mode::Dorian => -2,
+            Mode::Minor | Mode::HarmonicMinor => -3,
+            Mode::Phrygian => -4,
+            Mode::Locrian => -5,
+        };
+        match tonic + 7 * self.accidental + mode {
+            sharps @ 8.. => sharps - 12,
+            flats @ ..=-8 => flats + 12,
+            fifths => fifths,
+        }
+    }
+
     /// The MIDI pitch of a scale degree (0 is the tonic, 7 the tonic an octave up, -1 the seventh degree below)
     /// when the tonic of degree 0 lies in the octave that starts at `octave_c` (a MIDI C, as 60).
     pub fn pitch(self, degree: i32, octave_c: i32) -> i32 {
@@ -287,6 +315,27 @@ mod tests {
         let key: Key = "D minor".parse().unwrap();
         assert_eq!([-1, 0, 2, 7, 9].map(|degree| key.pitch(degree, 60)), [60, 62, 65, 74, 77]);
         assert!(key.contains(70) && !key.contains(66));
+    }
+
+    #[test]
+    fn signatures_are_those_on_paper() {
+        for (text, signature) in [
+            ("C", 0),
+            ("D minor", -1),
+            ("D dorian", 0),
+            ("F lydian", 0),
+            ("Eb", -3),
+            ("F# minor", 3),
+            ("A harmonic minor", 0),
+            ("B locrian", 0),
+            ("E phrygian", 0),
+            ("G mixolydian", 0),
+            ("Cb", -7),
+            ("G# major", -4),
+            ("Ab locrian", 3),
+        ] {
+            assert_eq!(text.parse::<Key>().unwrap().signature(), signature, "{text}");
+        }
     }
 
     #[test]

@@ -17,6 +17,10 @@ const BARS: f64 = 512.0;
 const CROSSFADE_BEATS: f64 = 8.0;
 /// Most notes of a motif.
 const MOTIF_NOTES: usize = 32;
+/// Most ways of playing.
+const TECHNIQUES: usize = 32;
+/// Share of a pair that its first note may take.
+const SWING: std::ops::RangeInclusive<f64> = 0.5..=0.75;
 /// Derived times that differ by less than this are the same, in seconds.
 const SAME_SECONDS: f64 = 1e-3;
 
@@ -63,12 +67,13 @@ pub(super) fn accept(wire: &CompositionPlan, request: &Request) -> Result<Plan, 
 
 /// Takes the instruments that a negative prompt names out of every section, as planning does.
 fn leave_out(wire: &mut CompositionPlan, negative_prompt: &str) -> Result<(), PlanError> {
-    let excluded = brief::read("", negative_prompt, vocabulary()).excluded;
+    let brief = brief::read("", negative_prompt);
+    let excluded = brief.excluded();
     let played = wire.sections.iter().any(|section| section.orchestration.names().next().is_some());
     for section in &mut wire.sections {
         let Orchestration { rhythm, bass, harmony, lead, textures } = &mut section.orchestration;
         for layer in [rhythm, bass, harmony, lead, textures] {
-            layer.retain(|name| !excluded.contains(name));
+            layer.retain(|name| !excluded.contains(&name.as_str()));
         }
     }
     if played && wire.sections.iter().all(|section| section.orchestration.names().next().is_none()) {
@@ -190,6 +195,7 @@ impl Check {
                 self.require(vocabulary.instrument(name).is_some(), field, || format!("{name:?} is unknown"));
             }
         }
+        self.manner(plan);
         let count = plan.sections.len();
         self.require((1..=SECTIONS).contains(&count), "sections", || {
             format!("has {count}, allowed are 1 to {SECTIONS}")
@@ -197,6 +203,45 @@ impl Check {
         for index in 0..count {
             self.section(plan, index);
         }
+    }
+
+    /// How it is played, and where.
+    fn manner(&mut self, plan: &CompositionPlan) {
+        let vocabulary = vocabulary();
+        let theme = &plan.theme;
+        let count = theme.techniques.len();
+        self.require(count <= TECHNIQUES, "theme.techniques", || {
+            format!("has {count}, at most {TECHNIQUES} are allowed")
+        });
+        for (index, technique) in theme.techniques.iter().enumerate() {
+            let known = || vocabulary.techniques.iter().map(|known| known.name.as_str()).collect::<Vec<_>>();
+            let path = format!("theme.techniques[{index}]");
+            self.require(vocabulary.technique(&technique.name).is_some(), &format!("{path}.name"), || {
+                format!("{:?} is unknown; known are {}", technique.name, known().join(", "))
+            });
+            let of = technique.instrument.as_deref();
+            self.require(
+                of.is_none_or(|name| vocabulary.instrument(name).is_some()),
+                &format!("{path}.instrument"),
+                || format!("{:?} is unknown", of.unwrap_or_default()),
+            );
+        }
+        if let Some(space) = &theme.space {
+            let known = || vocabulary.spaces.iter().map(|known| known.name.as_str()).collect::<Vec<_>>();
+            self.require(vocabulary.space(space).is_some(), "theme.space", || {
+                format!("{space:?} is unknown; known are {}", known().join(", "))
+            });
+        }
+        if let Some(era) = &theme.era {
+            let known = || vocabulary.eras.iter().map(|known| known.name.as_str()).collect::<Vec<_>>();
+            self.require(vocabulary.era(era).is_some(), "theme.era", || {
+                format!("{era:?} is unknown; known are {}", known().join(", "))
+            });
+        }
+        let swing = theme.swing.unwrap_or(*SWING.start());
+        self.require(SWING.contains(&swing), "theme.swing", || {
+            format!("{swing} is outside {} to {}", SWING.start(), SWING.end())
+        });
     }
 
     fn section(&mut self, plan: &CompositionPlan, index: usize) {

@@ -1,139 +1,108 @@
-//! Makes a plan from a prompt: every decision, and where it came from.
+//! Makes a plan from a prompt: puts the decisions together, section by section.
 
 use crate::{
     audio::Random,
-    music::{Key, Metre, Mode},
     plan::{
         Plan, PlanError,
-        brief::{self, Brief, Said},
-        ensemble, form, motif, prompt,
-        vocabulary::{Layer, Style, Vocabulary, vocabulary},
+        arrangement::{self, Scene},
+        brief::{self, Brief},
+        decide::{Decisions, entry},
+        ensemble::{self, Players, Sources},
+        form::{self, Division},
+        motif, prompt,
+        shape::{self, Shape},
+        vocabulary::{Notes, vocabulary},
     },
-    request::{Request, TEMPO_BPM},
+    request::{Request, SEED_MAX},
     wire::{
-        CompositionPlan, Density, FieldError, Inference, Orchestration, PlanSection, Pulse, Source, Theme,
-        Transition,
+        CompositionPlan, Density, Ending, FieldError, Inference, PlanSection, Role, Source, Theme,
+        Transition, TransitionKind,
     },
 };
 
+/// Pieces from this length on have players that come and go, in seconds.
+const LONG_SECONDS: f64 = 90.0;
+
 /// Makes the plan of a request that brings none.
 pub(super) fn compose(request: &Request) -> Result<Plan, PlanError> {
-    let vocabulary = vocabulary();
-    let brief = brief::read(&request.prompt, &request.negative_prompt, vocabulary);
-    let decisions = Decisions::make(request, &brief, vocabulary)?;
-    let mut warnings: Vec<String> = Vec::new();
-    for words in &brief.impossible {
-        warnings.push(format!("\"{words}\" is left out: Timbre makes instrumental music"));
-    }
-    let players = ensemble::players(&brief, decisions.style, vocabulary);
-    if players.names().next().is_none() {
+    let brief = brief::read(&request.prompt, &request.negative_prompt);
+    let decisions = Decisions::make(request, &brief)?;
+    let sources = Sources {
+        style: decisions.style,
+        second: decisions.second,
+        era: decisions.era,
+        joins: !brief.styles.is_empty() || !brief.implied_styles.is_empty(),
+        style_known: ![&brief.styles, &brief.implied_styles, &brief.hinted_styles]
+            .iter()
+            .all(|said| said.is_empty())
+            || brief.era.is_some(),
+        long: decisions.seconds >= LONG_SECONDS,
+        seed: request.seed,
+    };
+    let players = ensemble::players(&brief, &sources);
+    if players.everybody.names().next().is_none() {
         let message = "leaves nobody to play; exclude less".to_owned();
         return Err(PlanError { errors: vec![FieldError { field: "negative_prompt".into(), message }] });
     }
-    Plan::from_authored(decisions.into_plan(request, &brief, players, vocabulary), warnings)
+    Draft { request, brief: &brief, decisions, players }.plan()
 }
 
-/// What a piece is, before it is divided into sections.
-struct Decisions<'v> {
-    style: &'v Style,
-    metre: Metre,
-    key: Key,
-    tempo_bpm: f64,
-    seconds: f64,
-    /// Mean energy of the moods, -1 to 1.
-    energy: f64,
-    inferred: Vec<Inference>,
+/// Everything that a plan is made from.
+struct Draft<'a> {
+    request: &'a Request,
+    brief: &'a Brief,
+    decisions: Decisions,
+    players: Players,
 }
 
-impl<'v> Decisions<'v> {
-    fn make(request: &Request, brief: &Brief<'v>, vocabulary: &'v Vocabulary) -> Result<Self, PlanError> {
-        let mut inferred = Vec::new();
-        let mut note = |field: &str, value: String, source: Source, because: Option<&str>| {
-            inferred.push(Inference {
-                field: field.into(),
-                value,
-                source,
-                because: because.map(str::to_owned),
-            });
-        };
-
-        let mood = brief.moods.first();
-        let (style, source, because) = match (brief.styles.first(), mood) {
-            (Some(said), _) => (said.value, Source::Prompt, Some(said.words.as_str())),
-            (None, Some(mood)) => (
-                vocabulary.style(&mood.value.style).unwrap_or(&vocabulary.styles[0]),
-                Source::Prompt,
-                Some(mood.words.as_str()),
-            ),
-            (None, None) if brief.instruments.is_empty() => {
-                (&vocabulary.styles[0], Source::Style, Some("nothing says otherwise"))
-            }
-            (None, None) => fitting_style(brief, vocabulary),
-        };
-        note("style", style.name.clone(), source, because);
-
-        let seconds = request.duration_seconds.unwrap_or(request.default_duration_seconds);
-        let (source, because) = match request.duration_seconds {
-            Some(_) => (Source::Request, None),
-            None => (Source::Style, Some("the usual length here")),
-        };
-        note("duration_seconds", format!("{seconds}"), source, because);
-
-        let (metre, source, because) = match (request.metre, &brief.metre) {
-            (Some(metre), _) => (metre, Source::Request, None),
-            (None, Some(said)) => (said.value, Source::Prompt, Some(said.words.as_str())),
-            (None, None) => match brief.styles.iter().find(|said| said.value.metre != Metre::FourFour) {
-                // A "folk waltz" is folk in the time of a waltz.
-                Some(said) => (said.value.metre, Source::Prompt, Some(said.words.as_str())),
-                None => (style.metre, Source::Style, None),
-            },
-        };
-        note("time_signature", metre.to_string(), source, because);
-
-        let (key, source, because) = key(request, brief, style);
-        note("key", key.to_string(), source, because.as_deref());
-
-        let (tempo_bpm, source, because) = tempo(request, brief, style, metre, seconds)?;
-        note("tempo_bpm", format!("{}", (tempo_bpm * 100.0).round() / 100.0), source, because.as_deref());
-
-        let moods = brief.moods.len().max(1) as f64;
-        let energy = brief.moods.iter().map(|said| said.value.energy).sum::<f64>() / moods;
-        Ok(Self { style, metre, key, tempo_bpm, seconds, energy, inferred })
+impl Draft<'_> {
+    fn plan(mut self) -> Result<Plan, PlanError> {
+        let shape = Shape::of(self.brief);
+        let bar_seconds = self.decisions.metre.bar_seconds(self.decisions.tempo_bpm);
+        let division = form::divide(self.decisions.seconds, bar_seconds, &shape.layout);
+        let (ending, ending_words) = shape::ending(self.brief, self.decisions.style);
+        let sections = self.sections(&shape, &division, ending);
+        let source = if ending_words.is_some() { Source::Prompt } else { Source::Style };
+        let because = ending_words.or_else(|| Some(self.decisions.style.name.clone()));
+        self.note(entry("ending", ending.name().to_owned(), source, because));
+        self.note_theme();
+        let warnings = self.note_wishes(&division, &sections);
+        Plan::from_authored(self.into_wire(sections, ending), warnings)
     }
 
-    fn into_plan(
-        mut self,
-        request: &Request,
-        brief: &Brief<'_>,
-        players: Orchestration,
-        vocabulary: &Vocabulary,
-    ) -> CompositionPlan {
-        self.note_players(brief, &players);
-        let bar_seconds = self.metre.bar_seconds(self.tempo_bpm);
-        let division = form::sections(self.seconds, bar_seconds);
-        let only = division.len() == 1;
-        let mut sections: Vec<PlanSection> = Vec::with_capacity(division.len());
+    fn sections(&self, shape: &Shape, division: &Division, ending: Ending) -> Vec<PlanSection> {
+        let Decisions { style, metre, key, tempo_bpm, .. } = self.decisions;
+        let energies = shape.energies(division, self.decisions.energy);
+        let scenes: Vec<Scene> = division
+            .sections
+            .iter()
+            .zip(&energies)
+            .map(|(&(role, bars), &energy)| Scene { role, energy, bars })
+            .collect();
+        let orchestrations = arrangement::arrange(&self.players, &scenes, ending, style.rhythmic);
+        let raised = shape.key_change(division, key);
+        let mut sections: Vec<PlanSection> = Vec::with_capacity(scenes.len());
         let mut choruses = 0;
-        for (index, (role, bars)) in division.iter().copied().enumerate() {
-            let energy = form::energy(role, self.energy);
-            let orchestration = ensemble::in_section(&players, role, energy, only);
-            let bars_before = index.checked_sub(1).map_or(0.0, |before| division[before].1);
-            let (kind, beats) = match index {
-                0 => (crate::wire::TransitionKind::Cut, 0.0),
-                _ => form::transition(role, self.style.joins, self.metre.beats(), bars_before),
+        for (index, (scene, orchestration)) in scenes.iter().zip(orchestrations).enumerate() {
+            let Scene { role, energy, bars } = *scene;
+            let (kind, beats) = match index.checked_sub(1) {
+                None => (TransitionKind::Cut, 0.0),
+                Some(before) => form::transition(role, style.joins, metre.beats(), scenes[before].bars),
             };
-            choruses += usize::from(role == crate::wire::Role::Chorus);
-            let numbers = (self.tempo_bpm, self.key, self.metre);
+            choruses += usize::from(role == Role::Chorus);
+            let section_key = raised.filter(|(from, _)| index >= *from).map(|(_, key)| key);
+            let numbers = (tempo_bpm, section_key.unwrap_or(key), metre);
+            let dropped = division.drop == Some(index);
             sections.push(PlanSection {
                 id: format!("s{index:02}"),
                 role,
-                label: label(role, choruses),
+                label: if dropped { "Drop".to_owned() } else { label(role, choruses) },
                 prompt: prompt::for_section(
-                    &request.prompt,
+                    &self.request.prompt,
                     (role, energy),
                     &orchestration,
                     numbers,
-                    vocabulary,
+                    vocabulary(),
                 ),
                 bars,
                 start_seconds: 0.0,
@@ -141,180 +110,166 @@ impl<'v> Decisions<'v> {
                 start_frame: 0,
                 length_frames: 0,
                 energy,
-                key: None,
+                key: section_key,
                 transition: Transition { kind, beats },
-                seed: Random::stream(request.seed, &format!("plan/section/{index}")).bits()
-                    & crate::request::SEED_MAX,
+                seed: Random::stream(self.request.seed, &format!("plan/section/{index}")).bits() & SEED_MAX,
                 orchestration,
             });
         }
+        sections
+    }
+
+    fn into_wire(self, sections: Vec<PlanSection>, ending: Ending) -> CompositionPlan {
+        let Self { request, brief, decisions, players } = self;
+        let everybody = ensemble::together(sections.iter().map(|section| &section.orchestration));
+        let density = brief.density.as_ref().map_or(Density::Usual, |said| said.value);
+        let melody = motif::Liveliness {
+            syncopation: decisions.style.melody.syncopation,
+            notes: liveliness(decisions.style.melody.notes, decisions.energy, density),
+        };
         CompositionPlan {
             version: 1,
             title: title(&request.prompt),
             prompt: request.prompt.clone(),
             seed: request.seed,
-            style: self.style.name.clone(),
-            tempo_bpm: self.tempo_bpm,
-            time_signature: self.metre,
-            key: self.key,
+            style: decisions.style.name.clone(),
+            tempo_bpm: decisions.tempo_bpm,
+            time_signature: decisions.metre,
+            key: decisions.key,
             total_bars: 0.0,
-            duration_seconds: self.seconds,
+            duration_seconds: decisions.seconds,
             sample_rate: request.output.rate.0,
             total_frames: 0,
             theme: Theme {
-                motif: motif::draw(request.seed, self.metre, self.tempo_bpm),
-                instrumentation: ensemble::instruments(&players),
-                textures: players.textures,
-                techniques: Vec::new(),
-                space: None,
-                era: None,
-                density: Density::Usual,
-                pulse: Pulse::Normal,
-                swing: None,
+                motif: motif::draw(request.seed, decisions.metre, decisions.tempo_bpm, melody),
+                instrumentation: ensemble::instruments(&everybody),
+                textures: everybody.textures,
+                techniques: players.techniques.into_iter().map(|said| said.value).collect(),
+                space: brief.space.as_ref().map(|said| said.value.name.clone()),
+                era: brief.era.as_ref().map(|said| said.value.name.clone()),
+                density,
+                pulse: decisions.pulse,
+                swing: brief.swing.as_ref().map(|said| said.value),
                 moods: unique(brief.moods.iter().map(|said| said.value.name.clone())),
                 dynamic_curve: sections
                     .iter()
                     .map(|section| form::level(section.role, section.energy))
                     .collect(),
             },
-            ending: None,
+            ending: Some(ending),
             sections,
-            inferred: self.inferred,
+            inferred: decisions.inferred,
             not_understood: brief.not_understood.clone(),
         }
     }
 
-    fn note_players(&mut self, brief: &Brief<'_>, players: &Orchestration) {
-        let said = |name: &str| brief.instruments.iter().find(|said| said.value.name == name);
-        for (field, names) in
-            [("instrumentation", ensemble::instruments(players)), ("textures", players.textures.clone())]
-        {
+    fn note(&mut self, entry: Inference) {
+        self.decisions.inferred.push(entry);
+    }
+
+    /// Writes down who plays and how, and why.
+    fn note_theme(&mut self) {
+        let style = &self.decisions.style.name;
+        let mut entries: Vec<Inference> = Vec::new();
+        let everybody = &self.players.everybody;
+        for (field, names) in [
+            ("theme.instrumentation", ensemble::instruments(everybody)),
+            ("theme.textures", everybody.textures.clone()),
+        ] {
             for name in names {
-                let (source, because) = match said(&name) {
-                    Some(said) => (Source::Prompt, Some(said.words.clone())),
-                    None => (Source::Style, Some(self.style.name.clone())),
+                let said = self.players.named.iter().find(|said| said.value == name);
+                let lent = self.players.lent.iter().find(|said| said.value == name);
+                let (source, because) = match (said, lent) {
+                    (Some(said), _) => (Source::Prompt, said.words.clone()),
+                    (None, Some(lent)) => (Source::Prompt, lent.words.clone()),
+                    (None, None) => (Source::Style, style.clone()),
                 };
-                self.inferred.push(Inference {
-                    field: format!("theme.{field}"),
-                    value: name,
-                    source,
-                    because,
-                });
+                entries.push(entry(field, name, source, Some(because)));
             }
         }
+        let brief = self.brief;
+        let mut said = |field: &str, value: String, words: &str| {
+            entries.push(entry(field, value, Source::Prompt, Some(words.to_owned())));
+        };
+        if let Some(words) = &brief.alone {
+            said("theme.instrumentation", "nobody else".to_owned(), words);
+        }
+        for technique in &self.players.techniques {
+            let wire = &technique.value;
+            let of = wire.instrument.as_ref().map_or(String::new(), |name| format!(" ({name})"));
+            said("theme.techniques", format!("{}{of}", wire.name), &technique.words);
+        }
         for mood in &brief.moods {
-            let because = Some(mood.words.clone());
-            let value = mood.value.name.clone();
-            self.inferred.push(Inference {
-                field: "theme.moods".into(),
-                value,
-                source: Source::Prompt,
-                because,
-            });
+            said("theme.moods", mood.value.name.clone(), &mood.words);
         }
-        if !brief.excluded.is_empty() {
-            let value = unique(brief.excluded.iter().cloned()).join(", ");
-            let because = Some("excluded".to_owned());
-            self.inferred.push(Inference { field: "without".into(), value, source: Source::Prompt, because });
+        if let Some(space) = &brief.space {
+            said("theme.space", space.value.name.clone(), &space.words);
         }
+        if let Some(era) = &brief.era {
+            said("theme.era", era.value.name.clone(), &era.words);
+        }
+        if let Some(density) = &brief.density {
+            said("theme.density", density.value.name().to_owned(), &density.words);
+        }
+        if let Some(swing) = &brief.swing {
+            said("theme.swing", format!("{}", swing.value), &swing.words);
+        }
+        for left_out in &brief.left_out {
+            said("without", left_out.words.clone(), "left out");
+        }
+        if let Some(words) = &brief.tuneless {
+            said("without", words.clone(), "left out");
+        }
+        for words in &brief.avoided_words {
+            said("without", words.clone(), "not done");
+        }
+        self.decisions.inferred.append(&mut entries);
+    }
+
+    /// Writes down what became of the wishes for the form; returns what cannot be done.
+    fn note_wishes(&mut self, division: &Division, sections: &[PlanSection]) -> Vec<String> {
+        let brief = self.brief;
+        let mut warnings: Vec<String> = Vec::new();
+        for said in &brief.impossible {
+            warnings.push(format!("\"{}\" is left out: {}", said.words, said.value));
+        }
+        for wish in &brief.hints {
+            match shape::outcome(wish, division, sections) {
+                Some(Ok(done)) => {
+                    self.note(entry("form", done, Source::Prompt, Some(wish.words.clone())));
+                }
+                Some(Err(why)) => warnings.push(format!("\"{}\" is left out: {why}", wish.words)),
+                None => {}
+            }
+            if wish.value.hint == crate::plan::vocabulary::Hint::Loop {
+                warnings.push(format!(
+                    "\"{}\": planned without intro and outro, but the piece ends with a last chord, so it does not repeat \
+                     without a seam",
+                    wish.words
+                ));
+            }
+        }
+        warnings
     }
 }
 
-/// When instruments are named but neither style nor mood: the style whose usual players are most like them, the first of equals.
-/// Textures alone are no reason for a band: they get ambient.
-fn fitting_style<'v>(
-    brief: &Brief<'v>,
-    vocabulary: &'v Vocabulary,
-) -> (&'v Style, Source, Option<&'static str>) {
-    let ambient = vocabulary.style("ambient");
-    if let Some(style) =
-        ambient.filter(|_| brief.instruments.iter().all(|said| said.value.layer == Layer::Textures))
-    {
-        return (style, Source::Style, Some("suits the textures named"));
-    }
-    let shared = |style: &&Style| {
-        let usual: Vec<&str> = style.instruments.names().collect();
-        brief.instruments.iter().filter(|said| usual.contains(&said.value.name.as_str())).count()
-    };
-    let most = vocabulary.styles.iter().map(|style| shared(&style)).max().unwrap_or(0);
-    let style = vocabulary.styles.iter().find(|style| shared(style) == most).unwrap_or(&vocabulary.styles[0]);
-    (style, Source::Style, Some("suits the instruments named"))
-}
-
-fn key(request: &Request, brief: &Brief<'_>, style: &Style) -> (Key, Source, Option<String>) {
-    if let Some(key) = request.key {
-        return (key, Source::Request, None);
-    }
-    if let Some(Said { value, words }) = &brief.key {
-        return (*value, Source::Prompt, Some(words.clone()));
-    }
-    let mut random = Random::stream(request.seed, "plan/key");
-    let tonic = random.below(12) as i32;
-    let mood_modes = brief.moods.iter().find(|said| !said.value.modes.is_empty());
-    let mode = |random: &mut Random, modes: &[Mode]| random.pick(modes).copied().unwrap_or(Mode::Major);
-    match (&brief.mode, mood_modes) {
-        (Some(said), _) => {
-            (Key::from_pitch_class(tonic, said.value), Source::Prompt, Some(said.words.clone()))
-        }
-        (None, Some(said)) => {
-            let mode = mode(&mut random, &said.value.modes);
-            (Key::from_pitch_class(tonic, mode), Source::Prompt, Some(said.words.clone()))
-        }
-        (None, None) => {
-            let mode = mode(&mut random, &style.modes);
-            (
-                Key::from_pitch_class(tonic, mode),
-                Source::Seed,
-                Some(format!("among the modes of {}", style.name)),
-            )
-        }
+/// How many notes a melody has: as in the style, fewer or more by mood and density.
+fn liveliness(usual: Notes, energy: f64, density: Density) -> Notes {
+    let by = i32::from(energy >= 0.6) - i32::from(energy <= -0.6) + i32::from(density == Density::Dense)
+        - i32::from(density == Density::Sparse);
+    match usual as i32 + by {
+        ..=0 => Notes::Few,
+        1 => Notes::Usual,
+        _ => Notes::Many,
     }
 }
 
-fn tempo(
-    request: &Request,
-    brief: &Brief<'_>,
-    style: &Style,
-    metre: Metre,
-    seconds: f64,
-) -> Result<(f64, Source, Option<String>), PlanError> {
-    if let Some(tempo) = request.tempo_bpm {
-        return Ok((tempo, Source::Request, None));
-    }
-    if let Some(Said { value, words }) = &brief.tempo {
-        if !TEMPO_BPM.contains(value) {
-            let (low, high) = (TEMPO_BPM.start(), TEMPO_BPM.end());
-            let message = format!("asks for {words:?}; Timbre plays {low} to {high} beats per minute");
-            return Err(PlanError { errors: vec![FieldError { field: "prompt".into(), message }] });
-        }
-        return Ok((*value, Source::Prompt, Some(words.clone())));
-    }
-    let moods = brief.moods.len().max(1) as f64;
-    let mood = brief.moods.iter().map(|said| said.value.tempo).sum::<f64>() / moods;
-    let ([low, high], source, because) = match &brief.tempo_range {
-        Some(said) => (said.value, Source::Prompt, said.words.clone()),
-        // Styles count quarters; in compound time the beat is as long as one and a half of them.
-        None if metre.eighths_per_beat() == 3 => {
-            let slower = |bpm: f64| (bpm / 1.5).max(*TEMPO_BPM.start());
-            (style.tempo.map(slower), Source::Style, format!("usual in {}, in dotted quarters", style.name))
-        }
-        None => (style.tempo, Source::Style, format!("usual in {}", style.name)),
-    };
-    let at =
-        (0.5 + 0.4 * mood + Random::stream(request.seed, "plan/tempo").between(-0.3, 0.3)).clamp(0.0, 1.0);
-    let guess = (low + (high - low) * at).round();
-    Ok(match form::fitting_tempo(guess, seconds, metre) {
-        Some(tempo) => (tempo, source, Some(format!("{because}, moved to whole bars"))),
-        None => (guess, source, Some(because)),
-    })
-}
-
-fn label(role: crate::wire::Role, choruses: usize) -> String {
+fn label(role: Role, choruses: usize) -> String {
     let mut name = role.name().to_owned();
     if let Some(first) = name.get_mut(..1) {
         first.make_ascii_uppercase();
     }
-    if role == crate::wire::Role::Chorus && choruses > 1 { format!("{name} {choruses}") } else { name }
+    if role == Role::Chorus && choruses > 1 { format!("{name} {choruses}") } else { name }
 }
 
 /// A title from the first clause of the prompt, in title case, at most 60 characters.

@@ -15,10 +15,13 @@ use crate::{
 
 pub mod vocabulary;
 mod brief;
+mod shape;
 mod form;
 mod motif;
 mod ensemble;
+mod arrangement;
 mod prompt;
+mod decide;
 mod compose;
 mod check;
 mod memory;
@@ -137,7 +140,7 @@ impl Plan {
 ///
 /// # Errors
 /// When the request brings a plan that cannot be honoured or contradicts the request, or when the prompt asks for a tempo
-/// outside the limits; and when the piece would take more memory than it may.
+/// or a length outside the limits; and when the piece would take more memory than it may.
 pub fn plan(request: &Request) -> Result<Plan, PlanError> {
     let plan = match &request.plan {
         Some(wire) => check::accept(wire, request),
@@ -147,5 +150,7 @@ pub fn plan(request: &Request) -> Result<Plan, PlanError> {
     Ok(plan)
 }
 
+#[cfg(test)]
+mod examples;
 #[cfg(test)]
 mod tests;

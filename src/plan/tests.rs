@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     music::Metre,
     request::Defaults,
-    wire::{GenerationRequest, Orchestration, OutputOptions, Role, Source, TransitionKind},
+    wire::{GenerationRequest, Orchestration, OutputOptions, Role, Source, Technique, TransitionKind},
 };
 
 fn request(wire: GenerationRequest) -> Request {
@@ -180,6 +180,17 @@ fn what_cannot_be_honoured_is_named_by_its_path() {
     );
     assert_eq!(faults(|plan| plan.sections.clear()), ["plan.sections"]);
     assert_eq!(faults(|plan| plan.theme.motif.clear()), ["plan.theme.motif"]);
+    assert_eq!(faults(|plan| plan.theme.space = Some("attic".into())), ["plan.theme.space"]);
+    assert_eq!(faults(|plan| plan.theme.era = Some("1066".into())), ["plan.theme.era"]);
+    assert_eq!(faults(|plan| plan.theme.swing = Some(0.8)), ["plan.theme.swing"]);
+    assert_eq!(
+        faults(|plan| {
+            let technique =
+                |name: &str, of: &str| Technique { name: name.into(), instrument: Some(of.into()) };
+            plan.theme.techniques = vec![technique("staccato", "piano"), technique("yodelled", "kazoo")];
+        }),
+        ["plan.theme.techniques[1].name", "plan.theme.techniques[1].instrument"]
+    );
     assert_eq!(faults(|plan| plan.sections[0].bars = 500.0), ["plan.sections"]);
 }
 
@@ -275,4 +286,53 @@ fn textures_alone_get_no_band() {
     let made = planned("rain", 40.0, 1);
     assert_eq!((made.style.as_str(), made.theme.textures.join(" ").as_str()), ("ambient", "rain"));
     assert!(made.sections.iter().all(|section| section.orchestration.rhythm.is_empty()));
+}
+
+#[test]
+fn what_a_plan_may_leave_out_may_be_left_out() {
+    let wire = planned("staccato strings in a cathedral, swung, 1980s, fade out", 60.0, 3).to_wire();
+    let mut json = serde_json::to_value(&wire).unwrap();
+    json.as_object_mut().unwrap().remove("ending");
+    for field in ["techniques", "space", "era", "density", "pulse", "swing"] {
+        assert!(json["theme"].as_object_mut().unwrap().remove(field).is_some(), "{field} is in the plan");
+    }
+    for section in json["sections"].as_array_mut().unwrap() {
+        section.as_object_mut().unwrap().remove("key");
+    }
+    let mut bare = request(GenerationRequest { prompt: wire.prompt.clone(), ..GenerationRequest::default() });
+    bare.plan = Some(serde_json::from_value(json).unwrap());
+    let made = plan(&bare).unwrap();
+    assert_eq!((made.ending, made.theme.space.clone(), made.theme.swing), (None, None, None));
+    assert_eq!(made.total_frames, wire.total_frames);
+}
+
+#[test]
+fn pieces_of_every_form_are_exact_whatever_is_wished_for() {
+    for wishes in [
+        "drop at half",
+        "drop at 0:20",
+        "no intro, no outro",
+        "long intro",
+        "breakdown",
+        "builds up, key change",
+        "loop",
+    ] {
+        for seconds in [4.0, 11.9, 20.0, 47.3, 89.9, 90.0, 151.0, 600.0] {
+            for style in ["house", "celtic jig", "waltz", "ambient at 41 bpm", "punk in 7/8"] {
+                let made = planned(&format!("{style}, {wishes}"), seconds, 4);
+                let bars: f64 = made.sections.iter().map(|section| section.bars).sum();
+                assert!((bars - made.total_bars).abs() < 1e-6, "{style}, {wishes}, {seconds}");
+                let last = made.sections.len() - 1;
+                assert!(made.sections[..last].iter().all(|section| section.bars.fract() == 0.0));
+                let frames: u64 = made.sections.iter().map(|section| section.length_frames).sum();
+                assert_eq!(frames, made.total_frames, "{style}, {wishes}, {seconds}");
+                let wanted = request(GenerationRequest {
+                    prompt: made.prompt.clone(),
+                    ..GenerationRequest::default()
+                });
+                let again = plan(&Request { plan: Some(made.to_wire()), seed: made.seed, ..wanted }).unwrap();
+                assert_eq!(again.to_wire(), made.to_wire());
+            }
+        }
+    }
 }

@@ -54,7 +54,7 @@ impl Engines {
 
     /// Every engine, available or not.
     pub fn list(&self) -> Vec<EngineInfo> {
-        let Limits { spec, longest_section_seconds, stems, licence, .. } = self.synth.limits();
+        let Limits { spec, longest_section_seconds, stems, notes, licence, .. } = self.synth.limits();
         let musicgen = EngineInfo {
             name: "musicgen".into(),
             available: false,
@@ -63,6 +63,7 @@ impl Engines {
             sample_rate: None,
             channels: None,
             stems: false,
+            notes: false,
             longest_section_seconds: None,
             licence: None,
         };
@@ -74,6 +75,7 @@ impl Engines {
             sample_rate: Some(spec.rate.0),
             channels: u16::try_from(spec.channels).ok(),
             stems,
+            notes,
             longest_section_seconds,
             licence: Some(licence),
         };
@@ -143,6 +145,7 @@ mod tests {
                 spec: Spec::stereo(SampleRate(48_000)),
                 longest_section_seconds: None,
                 stems: true,
+                notes: true,
                 samples_a_model: false,
                 licence: "none".into(),
                 model: None,

@@ -56,6 +56,8 @@ pub struct Limits {
     pub longest_section_seconds: Option<f64>,
     /// Whether it can give stems.
     pub stems: bool,
+    /// Whether it gives [`Rendered::played`].
+    pub notes: bool,
     /// Whether requests may name a model and sampling for it.
     pub samples_a_model: bool,
     /// Licence of what it makes, for people.

@@ -38,6 +38,9 @@ pub(super) struct Generate {
     /// Draw waveform and spectrogram into this PNG.
     #[arg(long, value_name = "FILE")]
     picture: Option<PathBuf>,
+    /// Write the notes as a standard MIDI file: tempo, metre, key, section markers, a track per part.
+    #[arg(long, value_name = "FILE")]
+    midi: Option<PathBuf>,
     /// Overwrite files that exist; stems of an earlier piece in the directory of stems are deleted.
     #[arg(short, long)]
     force: bool,
@@ -57,6 +60,7 @@ struct Report<'a> {
     audio: &'a Path,
     manifest: &'a Path,
     picture: Option<&'a Path>,
+    midi: Option<&'a Path>,
     stems: Option<&'a Path>,
     seconds: f64,
     piece: &'a Manifest,
@@ -71,9 +75,16 @@ impl Generate {
         let plan = plan::plan(&request)?;
         let audio = self.output.unwrap_or_else(|| default_name(&plan, &request));
         let manifest = audio.with_extension("json");
-        let files =
-            Files { audio, manifest, picture: self.picture, stems: self.stems, overwrite: self.force };
+        let files = Files {
+            audio,
+            manifest,
+            picture: self.picture,
+            midi: self.midi,
+            stems: self.stems,
+            overwrite: self.force,
+        };
         files.check()?;
+        files.check_notes(&*chosen.engine)?;
 
         let interrupted = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&interrupted);
@@ -98,6 +109,7 @@ impl Generate {
                 audio: &files.audio,
                 manifest: &files.manifest,
                 picture: files.picture.as_deref(),
+                midi: files.midi.as_deref(),
                 stems: files.stems.as_deref(),
                 seconds,
                 piece: &piece,
@@ -118,6 +130,7 @@ fn summary(files: &Files, piece: &Manifest, seconds: f64) -> String {
     [
         format!("{}\n{}", files.audio.display(), describe::result(piece)),
         files.picture.as_ref().map_or(String::new(), |path| row("picture", path.display().to_string())),
+        files.midi.as_ref().map_or(String::new(), |path| row("midi", path.display().to_string())),
         files.stems.as_ref().map_or(String::new(), |path| row("stems", path.display().to_string())),
         row("took", format!("{seconds:.1} s, {speed:.0} times real time")),
         row("again", again),

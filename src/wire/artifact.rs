@@ -40,6 +40,9 @@ pub struct ArtifactLinks {
     /// The stems (ZIP of 32-bit float WAV), when they were asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stems: Option<String>,
+    /// The notes (MIDI), when the engine knows them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub midi: Option<String>,
 }
 
 /// The form of an audio file.
@@ -139,6 +142,17 @@ pub struct StemFile {
     pub sha256: String,
 }
 
+/// The notes on disk, a standard MIDI file of type 1.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct MidiFile {
+    /// File name.
+    pub file: String,
+    /// Size in bytes.
+    pub bytes: u64,
+    /// SHA-256 of the file, 64 hexadecimal digits.
+    pub sha256: String,
+}
+
 /// All that is known of a piece; rendering `request` with `plan` in the same build gives the same bytes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Manifest {
@@ -161,6 +175,9 @@ pub struct Manifest {
     /// The stems, when they were asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stems: Vec<StemFile>,
+    /// The notes, when they were written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub midi: Option<MidiFile>,
     /// What could not be honoured as asked.
     pub warnings: Vec<String>,
 }

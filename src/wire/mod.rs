@@ -12,8 +12,8 @@ mod service;
 mod status;
 
 pub use artifact::{
-    ArtifactFile, ArtifactLinks, GenerationArtifact, LoudnessReport, Manifest, Provenance, SectionMark,
-    StemFile,
+    ArtifactFile, ArtifactLinks, GenerationArtifact, LoudnessReport, Manifest, MidiFile, Provenance,
+    SectionMark, StemFile,
 };
 pub use generation::{BitDepth, EngineChoice, GenerationRequest, OutputFormat, OutputOptions, Sampling};
 pub use plan::{

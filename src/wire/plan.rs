@@ -124,6 +124,17 @@ pub enum Density {
     Dense,
 }
 
+impl Density {
+    /// As on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sparse => "sparse",
+            Self::Usual => "usual",
+            Self::Dense => "dense",
+        }
+    }
+}
+
 /// How the drums count the tempo.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -135,6 +146,17 @@ pub enum Pulse {
     Normal,
     /// Twice as fast.
     Double,
+}
+
+impl Pulse {
+    /// As on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Half => "half",
+            Self::Normal => "normal",
+            Self::Double => "double",
+        }
+    }
 }
 
 /// How a piece ends.
@@ -149,6 +171,18 @@ pub enum Ending {
     Fade,
     /// A short last chord, cut off.
     Stop,
+}
+
+impl Ending {
+    /// As on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cadence => "cadence",
+            Self::Ritardando => "ritardando",
+            Self::Fade => "fade",
+            Self::Stop => "stop",
+        }
+    }
 }
 
 /// One note of the motif, or a rest.

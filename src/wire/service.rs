@@ -39,6 +39,7 @@ pub struct DeviceInfo {
 
 /// One engine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[expect(clippy::struct_excessive_bools, reason = "what an engine can do, as fields of JSON")]
 pub struct EngineInfo {
     /// Name, as in a request.
     pub name: String,
@@ -54,6 +55,8 @@ pub struct EngineInfo {
     pub channels: Option<u16>,
     /// Whether it gives stems.
     pub stems: bool,
+    /// Whether it knows its notes, so that pieces have a MIDI file.
+    pub notes: bool,
     /// Longest section it renders at once, in seconds; null is no limit.
     pub longest_section_seconds: Option<f64>,
     /// Licence of what it makes.

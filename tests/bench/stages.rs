@@ -1,44 +1,70 @@
-//! Throughput of the stages, in frames of finished stereo at 48 kHz.
+//! Throughput of the stages at 48 kHz stereo. An element is a millisecond of music: 50 Kelem/s are 50 times real time.
 
-use std::{error::Error, hint::black_box, ops::ControlFlow};
+use std::{error::Error, hint::black_box, ops::ControlFlow, time::Duration};
 
-use criterion::{BatchSize, Criterion, Throughput};
+use criterion::{BatchSize, Criterion, SamplingMode, Throughput};
 use timbre::{
     audio::{Decibels, Lufs, Pcm, Random, SampleRate, Spec},
     cancel::Never,
     master::{Target, master},
     mix,
-    plan::{Plan, plan},
+    plan::{
+        Plan, plan,
+        vocabulary::{Style, vocabulary},
+    },
     render::{self, Rendered, synth::Synth},
     request::{Defaults, Request, RequestError},
-    wire::{BitDepth, GenerationRequest},
+    wire::{BitDepth, Energy, GenerationRequest, Role},
 };
 
 const RATE: SampleRate = SampleRate(48_000);
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut criterion = Criterion::default().sample_size(10).configure_from_args();
-    render_pieces(&mut criterion)?;
+    render_styles(&mut criterion)?;
     join_sections(&mut criterion)?;
     master_a_minute(&mut criterion);
     criterion.final_summary();
     Ok(())
 }
 
-/// Half a minute of full arrangements by the built-in engine, on one thread.
-fn render_pieces(criterion: &mut Criterion) -> Result<(), Box<dyn Error>> {
+/// A full arrangement in every style, by the built-in engine on one thread.
+fn render_styles(criterion: &mut Criterion) -> Result<(), Box<dyn Error>> {
     let engine = Synth::new(1);
     let mut group = criterion.benchmark_group("render");
-    for prompt in ["dreamy piano over rain", "synthwave", "jazz", "drum and bass", "epic cinematic"] {
-        let request = request(prompt, 30.0)?;
-        let plan = plan(&request)?;
-        group.throughput(Throughput::Elements(plan.total_frames));
-        group.bench_function(prompt, |bencher| {
+    // There are many styles, and each takes nearly the same time in every turn.
+    group.sampling_mode(SamplingMode::Flat).warm_up_time(Duration::from_millis(500));
+    group.measurement_time(Duration::from_secs(2));
+    for style in &vocabulary().styles {
+        let (request, plan) = full_arrangement(style)?;
+        group.throughput(milliseconds(plan.duration_seconds));
+        group.bench_function(&style.name, |bencher| {
             bencher.iter(|| render::sections(&engine, &plan, &request, &|_, _| ControlFlow::Continue(())));
         });
     }
     group.finish();
     Ok(())
+}
+
+/// Sixteen bars of chorus at high energy, in which everybody plays who belongs to the style.
+fn full_arrangement(style: &Style) -> Result<(Request, Plan), Box<dyn Error>> {
+    let words = style.words.first().ok_or("a style that no word names")?;
+    let mut wire = plan(&request(words, 60.0)?)?.to_wire();
+    wire.sections.truncate(1);
+    for section in &mut wire.sections {
+        section.bars = 16.0;
+        section.role = Role::Chorus;
+        section.energy = Energy::High;
+        section.orchestration = style.instruments.clone();
+    }
+    let wire = GenerationRequest { prompt: words.clone(), plan: Some(wire), ..GenerationRequest::default() };
+    let request = Request::new(wire, &Defaults::default())?;
+    let plan = plan(&request)?;
+    Ok((request, plan))
+}
+
+fn milliseconds(seconds: f64) -> Throughput {
+    Throughput::Elements((seconds * 1000.0).round() as u64)
 }
 
 fn request(prompt: &str, seconds: f64) -> Result<Request, RequestError> {
@@ -66,7 +92,7 @@ fn master_a_minute(criterion: &mut Criterion) {
     let target =
         Target { loudness: Lufs(-14.0), true_peak: Decibels(-1.0), bit_depth: BitDepth::Int24, seed: 1 };
     let mut group = criterion.benchmark_group("master");
-    group.throughput(Throughput::Elements(frames as u64));
+    group.throughput(milliseconds(RATE.seconds(frames)));
     group.bench_function("60 s stereo", |bencher| {
         bencher.iter_batched(
             || mix.clone(),
@@ -82,7 +108,7 @@ fn join_sections(criterion: &mut Criterion) -> Result<(), Box<dyn Error>> {
     let request = request("dreamy piano over rain, 72 bpm", 100.0)?;
     let plan = plan(&request)?;
     let mut group = criterion.benchmark_group("mix");
-    group.throughput(Throughput::Elements(plan.total_frames));
+    group.throughput(milliseconds(plan.duration_seconds));
     group.bench_function(format!("join {} sections from 32 kHz", plan.sections.len()), |bencher| {
         let output = Spec::stereo(plan.rate());
         bencher.iter_batched(

@@ -5,6 +5,7 @@
 mod documents;
 mod http;
 mod layers;
+mod midi;
 mod pipeline;
 mod program;
 mod schemas;

@@ -103,6 +103,7 @@ fn files(directory: &Path) -> Destination {
         audio: directory.join("piece.wav"),
         manifest: directory.join("piece.json"),
         picture: Some(directory.join("piece.png")),
+        midi: Some(directory.join("piece.mid")),
         stems: Some(directory.join("stems")),
         overwrite: false,
     })

@@ -133,6 +133,28 @@ fn stems_sum_to_the_unmastered_mix() {
 }
 
 #[test]
+fn the_notes_are_written_beside_the_sound() {
+    let directory = tempfile::tempdir().unwrap();
+    let said = good(&directory, &short(&["--midi", "a.mid", "--output", "a.wav"]));
+    assert!(said.contains("a.mid"), "{said}");
+    assert_eq!(names(directory.path()), ["a.json", "a.mid", "a.wav"]);
+    let bytes = fs::read(directory.path().join("a.mid")).unwrap();
+    let manifest = json(&fs::read_to_string(directory.path().join("a.json")).unwrap());
+    assert_eq!(
+        (manifest["midi"]["file"].as_str(), manifest["midi"]["bytes"].as_u64()),
+        (Some("a.mid"), Some(bytes.len() as u64))
+    );
+    assert!(midly::Smf::parse(&bytes).unwrap().tracks.len() > 1);
+    let again =
+        good(&directory, &["generate", "--from", "a.json", "--output", "b.wav", "--midi", "b.mid", "--json"]);
+    assert_eq!(json(&again)["midi"], "b.mid");
+    assert_eq!(fs::read(directory.path().join("b.mid")).unwrap(), bytes, "the same piece, the same bytes");
+    let output = run(&directory, &short(&["--midi", "a.mid", "--output", "c.wav"]));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(!directory.path().join("c.wav").exists());
+}
+
+#[test]
 fn a_plan_can_be_edited_and_rendered() {
     let directory = tempfile::tempdir().unwrap();
     let table = good(&directory, &["plan", "--prompt", "folk waltz", "--duration", "40", "--seed", "9"]);

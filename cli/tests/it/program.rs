@@ -108,6 +108,32 @@ fn generate_fetches_the_stems_that_were_made() {
 }
 
 #[test]
+fn generate_fetches_the_notes_or_says_that_there_are_none() {
+    let engines = |notes| {
+        json!({"engines": [{"name": "synth", "available": true, "default": true, "reason": "built in", "sample_rate": 48000,
+            "channels": 2, "stems": true, "notes": notes, "longest_section_seconds": null, "licence": null}]})
+    };
+    let line = ["generate", "--prompt", "rain", "--midi", "notes.mid", "--json"];
+    let folder = tempfile::tempdir().unwrap();
+    let mut script = made(b"sound");
+    script.insert(0, Answer::json(200, &engines(true)));
+    script.push(Answer::bytes(200, "audio/midi", b"MThd"));
+    let server = Server::start(script);
+    let output = timbrectl(&server.url, folder.path(), &line);
+    assert_eq!(document(&output)["midi_file"], "notes.mid", "{output:?}");
+    assert_eq!(names(folder.path()), ["dreamy-rain.wav", "notes.mid"]);
+    assert_eq!(server.asked()[7].line, format!("GET /artifact/{ID}/midi"));
+    assert_eq!(code(&timbrectl(&nobody(), folder.path(), &line)), 2, "the file exists");
+
+    let empty = tempfile::tempdir().unwrap();
+    let server = Server::start(vec![Answer::json(200, &engines(false))]);
+    let output = timbrectl(&server.url, empty.path(), &line);
+    assert_eq!(code(&output), 2, "{output:?}");
+    assert!(stderr(&output).contains("--midi"), "{}", stderr(&output));
+    assert_eq!(server.lines(), ["GET /engines"], "nothing was submitted");
+}
+
+#[test]
 fn a_target_that_cannot_be_written_is_refused_before_anything_is_asked() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("a.wav"), "mine").unwrap();
@@ -186,7 +212,7 @@ fn health_says_whether_a_job_would_be_taken() {
         json!({"status": "ok", "version": "0.1.0", "uptime_seconds": 61.0, "ready": ready, "not_ready": not_ready,
             "device": {"kind": "cpu", "name": "a processor", "threads": 2},
             "engines": [{"name": "synth", "available": true, "default": true, "reason": "built in", "sample_rate": 48000,
-                "channels": 2, "stems": true, "longest_section_seconds": null, "licence": null}],
+                "channels": 2, "stems": true, "notes": true, "longest_section_seconds": null, "licence": null}],
             "queue": {"queued": 1, "running": 1, "capacity": 8, "workers": 1}, "store": "memory"})
     };
     for (ready, expected) in [(true, 0), (false, 6)] {

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use super::voices::Voice;
+use super::{effects::Effects, voices::Voice};
 
 /// The stem groups, in their order.
 pub(super) const GROUPS: [&str; 12] = [
@@ -52,6 +52,8 @@ pub(super) struct Sheet {
     #[serde(default)]
     play: Play,
     mix: Strip,
+    #[serde(default)]
+    effects: Effects,
     voice: Voice,
 }
 
@@ -146,7 +148,6 @@ impl Instrument {
     }
 
     /// General MIDI program, counted from 0; drums have none.
-    #[expect(dead_code, reason = "for MIDI files")]
     pub(super) fn program(self) -> Option<u8> {
         self.sheet().program
     }
@@ -161,9 +162,14 @@ impl Instrument {
         self.sheet().mix
     }
 
+    /// What its track goes through.
+    pub(super) fn effects(self) -> &'static Effects {
+        &self.sheet().effects
+    }
+
     /// What makes its sound.
-    pub(super) fn voice(self) -> Voice {
-        self.sheet().voice
+    pub(super) fn voice(self) -> &'static Voice {
+        &self.sheet().voice
     }
 
     /// Whether it is percussion beside a kit rather than a kit.
@@ -184,7 +190,7 @@ mod tests {
             assert_eq!(Instrument::named(name), Some(Instrument(number)), "{name} is there twice");
             assert!(GROUPS.contains(&sheet.group.as_str()), "{name}: group {}", sheet.group);
             let pitched = matches!(sheet.family, Family::Held | Family::Struck);
-            assert_eq!(sheet.program.is_some(), pitched, "{name}: program");
+            assert_eq!(sheet.program.is_some(), pitched || name == "timpani", "{name}: program");
             assert!(sheet.program.is_none_or(|program| program < 128), "{name}: program");
             if pitched {
                 let Play { range: [low, high], melody, harmony, root, .. } = sheet.play;

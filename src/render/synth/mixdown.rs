@@ -1,11 +1,12 @@
 //! From tracks to the sound of a section: levels, places and the room.
 
 use super::{
+    console::Console,
     instrument::{GROUPS, Instrument, Strip},
-    reverb::Reverb,
+    reverb::{BLOCK, Reverb},
     score::Duty,
     track::Stereo,
-    voices::{RATE, pan},
+    voices::{Filter, RATE, pan},
 };
 
 /// Level of the whole, so that full arrangements stay below full scale.
@@ -14,17 +15,6 @@ const MASTER: f32 = 0.42;
 const BARELY: f32 = 1e-18;
 /// Below this, in hertz, a track is mono.
 const MONO_BELOW: f32 = 180.0;
-
-/// The room of a piece.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Room {
-    /// How much of it is heard, 0 to 1.
-    pub(super) amount: f32,
-    /// RT60 in seconds.
-    pub(super) seconds: f64,
-    /// From where on its highs die faster.
-    pub(super) damping_hz: f64,
-}
 
 /// What one bus collects: dry sound and what goes to the room.
 #[derive(Clone, Debug)]
@@ -36,6 +26,11 @@ pub(super) struct Bus {
 impl Bus {
     pub(super) fn new(frames: usize) -> Self {
         Self { dry: Stereo::silence(frames), send: Stereo::silence(frames) }
+    }
+
+    /// Left and right without the room.
+    pub(super) fn dry(&self) -> (&[f32], &[f32]) {
+        (&self.dry.left, &self.dry.right)
     }
 
     fn add(&mut self, track: &Stereo, send: f32) {
@@ -51,25 +46,35 @@ impl Bus {
         }
     }
 
-    /// Dry sound and the room's answer together, in place of the dry sound. `goes_on` is asked now and then; `None` when it says
-    /// no.
-    pub(super) fn finish(self, room: Room, goes_on: &dyn Fn() -> bool) -> Option<Stereo> {
+    /// Dry sound and the room's answer together, coloured and with the glue's `gains`. The rendering starts `start` frames into
+    /// the piece. `goes_on` is asked now and then; `None` when it says no.
+    pub(super) fn finish(
+        self,
+        console: &Console,
+        gains: &[f32],
+        start: i64,
+        goes_on: &dyn Fn() -> bool,
+    ) -> Option<Stereo> {
         const ASK_EVERY: usize = 1 << 14;
         let Self { mut dry, send } = self;
-        let mut reverb = Reverb::new(room.seconds, room.damping_hz);
+        let room = &console.room;
+        let mut reverb = Reverb::new(room, start);
         // A longer room gathers more sound: its level is brought back to that of 1.8 s.
-        let amount = f64::from(room.amount) * (1.8 / room.seconds).sqrt().min(1.0);
-        for start in (0..dry.left.len()).step_by(ASK_EVERY) {
-            if !goes_on() {
+        let amount = room.amount * (1.8 / room.seconds).sqrt().min(1.0) as f32;
+        let sent = send.left.chunks(BLOCK).zip(send.right.chunks(BLOCK));
+        let heard = dry.left.chunks_mut(BLOCK).zip(dry.right.chunks_mut(BLOCK));
+        for (number, ((from_left, from_right), (left, right))) in sent.zip(heard).enumerate() {
+            if (number * BLOCK).is_multiple_of(ASK_EVERY) && !goes_on() {
                 return None;
             }
-            let end = (start + ASK_EVERY).min(dry.left.len());
-            for i in start..end {
-                let [left, right] = reverb.next([f64::from(send.left[i]), f64::from(send.right[i])]);
-                dry.left[i] = (f64::from(dry.left[i]) + amount * left) as f32;
-                dry.right[i] = (f64::from(dry.right[i]) + amount * right) as f32;
+            let answers = reverb.answer([from_left, from_right]);
+            for (side, answer) in [left, right].into_iter().zip(answers) {
+                for (sample, answer) in side.iter_mut().zip(answer) {
+                    *sample += amount * answer;
+                }
             }
         }
+        console.finish(gains, [&mut dry.left, &mut dry.right]);
         Some(dry)
     }
 }
@@ -87,33 +92,52 @@ impl Desk {
         Self { mix: Bus::new(frames), groups: vec![None; GROUPS.len()], stems }
     }
 
-    /// Puts a track in its place. Tracks must come in the same order each time for the same bytes.
-    pub(super) fn add(&mut self, instrument: Instrument, duty: Duty, mut track: Stereo) {
-        let strip = instrument.strip();
-        let gain_db = match duty {
-            Duty::Ground => strip.gain_db,
-            Duty::Melody => strip.gain_db + strip.melody_db,
-        };
-        shape(&mut track, strip, 10f32.powf(gain_db / 20.0));
-        self.mix.add(&track, strip.send);
+    /// Takes a track that went through its channel. Tracks must come in the same order each time for the same bytes.
+    pub(super) fn add(&mut self, instrument: Instrument, track: &Stereo) {
+        let send = instrument.strip().send;
+        self.mix.add(track, send);
         if self.stems {
             let frames = track.left.len();
-            self.groups[instrument.group()].get_or_insert_with(|| Bus::new(frames)).add(&track, strip.send);
+            self.groups[instrument.group()].get_or_insert_with(|| Bus::new(frames)).add(track, send);
         }
     }
 }
 
-/// Cuts the rumble, makes the low end mono, sets level and place.
-fn shape(track: &mut Stereo, strip: Strip, gain: f32) {
+/// A track's channel: its effects, its way of giving room to others, its level and place. The rendering starts `start` frames
+/// into the piece.
+pub(super) fn channel(console: &Console, instrument: Instrument, duty: Duty, start: i64, track: &mut Stereo) {
+    instrument.effects().apply(track, console.clock(start));
+    let strip = instrument.strip();
+    let gain_db = match duty {
+        Duty::Ground => strip.gain_db,
+        Duty::Melody => strip.gain_db + strip.melody_db,
+    };
+    // What a melody is heard by is where chords step back.
+    let chords = duty == Duty::Ground
+        && GROUPS[2..11].contains(&GROUPS[instrument.group()])
+        && instrument.group() != 2;
+    let presence = if console.melody && chords { 0.76 } else { 1.0 };
+    shape(track, strip, presence, 10f32.powf(gain_db / 20.0));
+    console.duck(instrument, duty, start, [&mut track.left, &mut track.right]);
+}
+
+/// Cuts the rumble, makes the low end mono, sets presence (a gain around 2.6 kHz), level and place.
+fn shape(track: &mut Stereo, strip: Strip, presence: f32, gain: f32) {
+    const PRESENCE_HZ: f32 = 2600.0;
+    const PRESENCE_Q: f32 = 0.8;
     let gain = MASTER * gain;
     let (to_left, to_right) = pan(strip.place);
-    let share = |hz: f32| 1.0 - (-std::f32::consts::TAU * hz / RATE).exp();
-    let (rumble, mono) = (share(strip.high_pass), share(MONO_BELOW));
-    let (mut low_left, mut low_right, mut low_side) = (0.0_f32, 0.0_f32, 0.0_f32);
+    let mono = 1.0 - (-std::f32::consts::TAU * MONO_BELOW / RATE).exp();
+    let mut rumble = [Filter::new(strip.high_pass, 0.7); 2];
+    let mut bells = [Filter::new(PRESENCE_HZ, PRESENCE_Q); 2];
+    let lift = (presence - 1.0) / PRESENCE_Q;
+    let mut low_side = 0.0_f32;
     for (left, right) in track.left.iter_mut().zip(track.right.iter_mut()) {
-        low_left += rumble * (*left - low_left) + BARELY;
-        low_right += rumble * (*right - low_right) + BARELY;
-        let (l, r) = (to_left * (*left - low_left), to_right * (*right - low_right));
+        let (mut l, mut r) = (to_left * rumble[0].next(*left).high, to_right * rumble[1].next(*right).high);
+        if lift != 0.0 {
+            l += lift * bells[0].next(l).band;
+            r += lift * bells[1].next(r).band;
+        }
         let (middle, side) = (0.5 * (l + r), 0.5 * (l - r));
         low_side += mono * (side - low_side) + BARELY;
         let side = side - low_side;

@@ -7,26 +7,35 @@ mod instrument;
 mod style;
 mod score;
 mod voices;
+mod effects;
+mod space;
+mod era;
 mod reverb;
 mod track;
+mod console;
 mod mixdown;
 mod stage;
+mod played;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod listening;
 
 use std::num::NonZeroUsize;
 
-use super::{Engine, EngineError, Limits, Rendered, SectionSpec, Stem, Watch};
+use super::{Engine, EngineError, Limits, Played, Rendered, SectionSpec, Stem, Watch};
 use crate::{
     audio::{Pcm, Random, SampleRate, Spec},
     plan::Plan,
     wire::TransitionKind,
 };
+use console::Console;
+use era::Era;
 use instrument::{GROUPS, Instrument};
-use mixdown::Room;
-use score::ScoreError;
+use score::{Duty, ScoreError, Tone};
+use space::Room;
 use stage::Stage;
-use style::{Book, Style};
+use style::{Book, Drum, Style};
 use track::{Span, Stereo, Track};
 use voices::{Texture, Voice};
 
@@ -59,6 +68,7 @@ impl Engine for Synth {
             spec: SPEC,
             longest_section_seconds: None,
             stems: true,
+            notes: true,
             samples_a_model: false,
             licence: "what it makes belongs to whoever asked for it, without restrictions".to_owned(),
             model: None,
@@ -84,8 +94,9 @@ impl Engine for Synth {
             reason: error.to_string(),
         })?;
         let stage = Stage { threads: self.threads, watch };
-        let (mut mix, mut groups) =
-            stage.perform(&part.tracks, part.span, part.room, section.stems).ok_or(EngineError::Cancelled)?;
+        let (mut mix, mut groups) = stage
+            .perform(&part.tracks, part.span, &part.console, section.stems)
+            .ok_or(EngineError::Cancelled)?;
         for sound in std::iter::once(&mut mix).chain(groups.iter_mut().flatten()) {
             fade_out(sound, part.fade);
         }
@@ -98,7 +109,7 @@ impl Engine for Synth {
             sound: pcm(mix),
             lead_frames: section.lead_frames,
             stems,
-            played: None,
+            played: Some(part.played),
             tail: Vec::new(),
         })
     }
@@ -108,7 +119,8 @@ impl Engine for Synth {
 struct Prepared {
     tracks: Vec<Track>,
     span: Span,
-    room: Room,
+    console: Console,
+    played: Played,
     /// Frames of the fade at the very end.
     fade: usize,
 }
@@ -134,10 +146,14 @@ fn prepare(spec: &SectionSpec<'_>, book: &Book) -> Result<Prepared, ScoreError> 
     };
     let mood = book.mood(&plan.theme.moods);
     let tonic = plan.key.pitch_class();
-    let tuning = voices::hertz(36 + (tonic + 5) % 12 + 2);
+    // The fifth of the key in the octave of a kettle drum, D2 to Db3.
+    let timpani = 38 + (tonic + 5) % 12;
+    let tuning = voices::hertz(timpani);
+    let played = played::played(&score, span, timpani as u8);
     let seed = plan.sections.get(index).map_or(plan.seed, |section| section.seed);
-    let mut tracks: Vec<Track> = score
-        .parts
+    let console = console(plan, style, mood, &score);
+    let score::Score { parts, fade_seconds, .. } = score;
+    let mut tracks: Vec<Track> = parts
         .into_iter()
         .map(|((instrument, duty), notes)| Track::Notes {
             instrument,
@@ -148,26 +164,68 @@ fn prepare(spec: &SectionSpec<'_>, book: &Book) -> Result<Prepared, ScoreError> 
             brightness: mood.brightness,
         })
         .collect();
-    for instrument in score::textures(plan, index)? {
-        tracks.push(texture(plan, index, instrument, span)?);
+    for (instrument, gain_db) in textures(plan, index)? {
+        tracks.push(texture(plan, index, instrument, gain_db, span)?);
     }
     // The last sound of the piece is given time to go.
-    let fade = if last { SPEC.rate.frames(2.2).min(frames / 4) } else { ring / 2 };
-    Ok(Prepared { tracks, span, room: room(style, mood), fade })
+    let fade = match (last, fade_seconds) {
+        (true, Some(seconds)) => SPEC.rate.frames(seconds),
+        (true, None) => SPEC.rate.frames(2.2).min(frames / 4),
+        (false, _) => ring / 2,
+    };
+    Ok(Prepared { tracks, span, console, played, fade })
 }
 
-fn room(style: &Style, mood: style::Mood) -> Room {
-    Room {
-        amount: (style.space + mood.space).clamp(0.05, 0.6),
-        seconds: style.tail * f64::from(1.0 + 1.2 * mood.space),
-        damping_hz: 5200.0 * f64::from(mood.brightness),
+/// How the section is mixed.
+fn console(plan: &Plan, style: &Style, mood: style::Mood, score: &score::Score) -> Console {
+    let kick = |note: &&score::Note| matches!(note.tone, Tone::Hit(Drum::Kick | Drum::LowKick));
+    let mut kicks: Vec<f64> = score.parts.values().flatten().filter(kick).map(|note| note.at).collect();
+    kicks.sort_by(f64::total_cmp);
+    Console {
+        room: room(plan, style, mood),
+        glue: style.glue,
+        pump: style.pump,
+        warmth: style.warmth,
+        era: plan.theme.era.as_deref().and_then(Era::named),
+        tempo_bpm: plan.tempo_bpm,
+        kicks,
+        melody: score.parts.keys().any(|(_, duty)| *duty == Duty::Melody),
     }
+}
+
+/// The space that the plan names, or the style's own, larger or drier by mood.
+fn room(plan: &Plan, style: &Style, mood: style::Mood) -> Room {
+    let named = plan.theme.space.as_deref().and_then(Room::named);
+    let room = named.unwrap_or_else(|| {
+        let seconds = style.tail * f64::from(1.0 + 1.2 * mood.space);
+        Room::of_style((style.space + mood.space).clamp(0.05, 0.6), seconds)
+    });
+    Room { damping_hz: room.damping_hz * f64::from(mood.brightness), ..room }
+}
+
+/// The textures of a section and how much louder each is than usual: those of its orchestration, and what the media of the era
+/// add.
+fn textures(plan: &Plan, index: usize) -> Result<Vec<(Instrument, f32)>, ScoreError> {
+    let mut textures: Vec<(Instrument, f32)> =
+        score::textures(plan, index)?.into_iter().map(|instrument| (instrument, 0.0)).collect();
+    let era = plan.theme.era.as_deref().and_then(Era::named).filter(|_| index < plan.sections.len());
+    if let Some((era, name)) = era.and_then(|era| Some((era, era.texture.as_deref()?))) {
+        let medium = Instrument::named(name).filter(|who| textures.iter().all(|(other, _)| other != who));
+        textures.extend(medium.map(|instrument| (instrument, era.texture_db)));
+    }
+    Ok(textures)
 }
 
 /// A texture goes on from the section before where that one has it too and the join is no crossfade, which needs a sound that is
 /// unrelated to keep the power.
-fn texture(plan: &Plan, index: usize, instrument: Instrument, span: Span) -> Result<Track, ScoreError> {
-    let has = |index: usize| score::textures(plan, index).map(|list| list.contains(&instrument));
+fn texture(
+    plan: &Plan,
+    index: usize,
+    instrument: Instrument,
+    gain_db: f32,
+    span: Span,
+) -> Result<Track, ScoreError> {
+    let has = |index: usize| textures(plan, index).map(|list| list.iter().any(|(who, _)| *who == instrument));
     let fade = SPEC.rate.frames(TEXTURE_FADE_SECONDS).min(span.frames / 4);
     let crossfades = |index: usize| {
         plan.sections.get(index).is_some_and(|s| s.transition.kind == TransitionKind::Crossfade)
@@ -179,10 +237,10 @@ fn texture(plan: &Plan, index: usize, instrument: Instrument, span: Span) -> Res
     let fade_in = if span.lead > 0 || (index > 0 && has(index - 1)?) { 0 } else { fade };
     let fade_out = if has(index + 1)? { 0 } else { fade };
     let seed = Random::stream(plan.seed, &format!("texture {first}")).bits();
-    let Voice::Texture { of } = instrument.voice() else {
+    let &Voice::Texture { of } = instrument.voice() else {
         return Err(ScoreError::Layer { instrument: instrument.name().to_owned(), layer: "textures" });
     };
-    Ok(Track::Texture { instrument, texture: Texture { of, seed }, fade_in, fade_out })
+    Ok(Track::Texture { instrument, texture: Texture { of, seed }, gain_db, fade_in, fade_out })
 }
 
 /// Fades the last `frames` frames to nothing.

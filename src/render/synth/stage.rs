@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     num::NonZeroUsize,
     sync::{
+        Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc::{self, RecvTimeoutError},
     },
@@ -12,7 +13,8 @@ use std::{
 };
 
 use super::{
-    mixdown::{Bus, Desk, Room},
+    console::Console,
+    mixdown::{Bus, Desk},
     track::{Span, Stereo, Track},
 };
 use crate::render::Watch;
@@ -46,7 +48,7 @@ impl Stage<'_> {
         &self,
         tracks: &[Track],
         span: Span,
-        room: Room,
+        console: &Console,
         stems: bool,
     ) -> Option<(Stereo, Vec<Option<Stereo>>)> {
         let buses = if stems { 1 + tracks.len() } else { 1 };
@@ -55,22 +57,28 @@ impl Stage<'_> {
         let progress = Progress::default();
         let desk = self.each(
             tracks,
-            |track| track.render(span, &|| progress.goes_on()),
+            |track| track.render(span, console, &|| progress.goes_on()),
             &progress,
             total,
             Desk::new(span.total, stems),
-            |desk, number, sound| desk.add(tracks[number].instrument(), tracks[number].duty(), sound),
+            |desk, number, sound| desk.add(tracks[number].instrument(), &sound),
         )?;
+        let glue = console.glue(&desk.mix);
         let groups = desk.groups.len();
         let numbered: Vec<(usize, Bus)> = std::iter::once((groups, desk.mix))
             .chain(desk.groups.into_iter().enumerate().filter_map(|(number, bus)| Some((number, bus?))))
             .collect();
         let numbers: Vec<usize> = numbered.iter().map(|(number, _)| *number).collect();
-        let buses: Vec<Bus> = numbered.into_iter().map(|(_, bus)| bus).collect();
+        // Each bus is taken by whoever finishes it, and gone when that is done: they are the largest that a section holds.
+        let buses: Vec<Mutex<Option<Bus>>> =
+            numbered.into_iter().map(|(_, bus)| Mutex::new(Some(bus))).collect();
         let empty: (Option<Stereo>, Vec<Option<Stereo>>) = (None, vec![None; groups]);
         let (mix, groups) = self.each(
             &buses,
-            |bus| bus.clone().finish(room, &|| progress.goes_on()),
+            |bus| {
+                let bus = bus.lock().ok()?.take()?;
+                bus.finish(console, &glue, span.start, &|| progress.goes_on())
+            },
             &progress,
             total,
             empty,

@@ -1,9 +1,11 @@
 //! One instrument of one section as sound.
 
 use super::{
+    console::Console,
     instrument::Instrument,
-    score::{Duty, Note},
-    voices::{self, Canvas, RATE, Texture},
+    mixdown,
+    score::{Duty, Note, Tone},
+    voices::{self, Articulation, Canvas, Cue, RATE, Texture},
 };
 use crate::audio::Random;
 
@@ -38,6 +40,8 @@ pub(super) enum Track {
     Texture {
         instrument: Instrument,
         texture: Texture,
+        /// How much louder than usual.
+        gain_db: f32,
         /// Frames of the fade at the bar line, 0 when it goes on from the section before.
         fade_in: usize,
         /// Frames of the fade after the section's end, 0 when it goes on in the next section.
@@ -82,31 +86,33 @@ impl Track {
         }
     }
 
-    /// Renders it. `goes_on` is asked before each unit of work; `None` when it says no.
-    pub(super) fn render(&self, span: Span, goes_on: &dyn Fn() -> bool) -> Option<Stereo> {
+    /// Renders it and sends it through its channel. `goes_on` is asked before each unit of work; `None` when it says no.
+    pub(super) fn render(&self, span: Span, console: &Console, goes_on: &dyn Fn() -> bool) -> Option<Stereo> {
         let mut sound = Stereo::silence(span.total);
         match self {
             Self::Notes { instrument, duty, notes, seed, tuning, brightness } => {
-                for (number, note) in notes.iter().enumerate() {
-                    if !goes_on() {
-                        return None;
-                    }
-                    let onset = (note.at * f64::from(RATE)).round() as i64 - span.start;
-                    let from = usize::try_from(onset).unwrap_or(0).min(span.total);
-                    let mut random =
-                        Random::stream(*seed, &format!("{} {duty:?} {number}", instrument.name()));
-                    let mut canvas =
-                        Canvas { left: &mut sound.left[from..], right: &mut sound.right[from..] };
-                    voices::play(instrument.voice(), note, *tuning, *brightness, &mut random, &mut canvas);
-                }
+                let part = Part {
+                    instrument: *instrument,
+                    duty: *duty,
+                    notes,
+                    seed: *seed,
+                    tuning: *tuning,
+                    brightness: *brightness,
+                    sixteenth: (15.0 / console.tempo_bpm) as f32,
+                };
+                part.play(span, &mut sound, goes_on)?;
             }
-            Self::Texture { texture, fade_in, fade_out, .. } => {
+            Self::Texture { texture, gain_db, fade_in, fade_out, .. } => {
                 let until = (span.lead + span.frames + fade_out).min(span.total);
                 let mut canvas = Canvas { left: &mut sound.left[..until], right: &mut sound.right[..until] };
                 if !texture.play(span.start, &mut canvas, goes_on) {
                     return None;
                 }
+                let gain = 10f32.powf(0.05 * gain_db);
                 for side in [&mut sound.left, &mut sound.right] {
+                    for sample in side.iter_mut() {
+                        *sample *= gain;
+                    }
                     fade(&mut side[span.lead..], *fade_in, |share| share);
                     fade(&mut side[(span.lead + span.frames).min(until)..until], *fade_out, |share| {
                         1.0 - share
@@ -114,8 +120,93 @@ impl Track {
                 }
             }
         }
+        mixdown::channel(console, self.instrument(), self.duty(), span.start, &mut sound);
         Some(sound)
     }
+}
+
+/// The notes of one instrument.
+struct Part<'a> {
+    instrument: Instrument,
+    duty: Duty,
+    notes: &'a [Note],
+    seed: u64,
+    tuning: f32,
+    brightness: f32,
+    sixteenth: f32,
+}
+
+impl Part<'_> {
+    fn play(&self, span: Span, sound: &mut Stereo, goes_on: &dyn Fn() -> bool) -> Option<()> {
+        let voice = self.instrument.voice();
+        for (number, note) in self.notes.iter().enumerate() {
+            if !goes_on() {
+                return None;
+            }
+            let mut random = self.random(&number.to_string());
+            let mut canvas = canvas_from(sound, span, note.at);
+            let cue = self.cue(note);
+            match note.tone {
+                Tone::Hit(drum) => voice.hit(drum, &cue, &mut random, &mut canvas),
+                Tone::Pitch(_) => {
+                    let before = self.before(number);
+                    let how = Articulation {
+                        mute: note.mute,
+                        legato: note.legato || voice.glides(),
+                        accent: f32::from(u8::from(note.accent)),
+                    };
+                    voice.play(&cue.articulated(how, before), &mut random, &mut canvas);
+                }
+            }
+        }
+        if let (Some(first), Some(last)) = (self.notes.first(), self.notes.last()) {
+            let seconds = last.at + last.seconds - first.at;
+            let cue = Cue { seconds: seconds as f32, velocity: 0.7, ..self.cue(first) };
+            // Drums are tuned to a fourth below the tonic.
+            let tonic = self.tuning * (5.0_f32 / 12.0).exp2();
+            voice.under(tonic, &cue, &mut self.random("under"), &mut canvas_from(sound, span, first.at));
+        }
+        Some(())
+    }
+
+    fn random(&self, purpose: &str) -> Random {
+        Random::stream(self.seed, &format!("{} {:?} {purpose}", self.instrument.name(), self.duty))
+    }
+
+    fn cue(&self, note: &Note) -> Cue {
+        let hz = match note.tone {
+            Tone::Pitch(pitch) => voices::hertz(pitch),
+            Tone::Hit(_) => self.tuning,
+        };
+        Cue {
+            brightness: self.brightness,
+            sixteenth: self.sixteenth,
+            ..Cue::plain(hz, note.seconds as f32, note.velocity)
+        }
+    }
+
+    /// The pitch of the one note that ends where note `number` starts, if no other sounds.
+    fn before(&self, number: usize) -> Option<f32> {
+        /// How far apart notes may be and still be slurred.
+        const GAP: f64 = 0.03;
+        let this = &self.notes[number];
+        let alone = |other: Option<&Note>| other.is_none_or(|other| (other.at - this.at).abs() > GAP);
+        let before = number.checked_sub(1).and_then(|before| self.notes.get(before))?;
+        let joins = before.at + before.seconds > this.at - GAP;
+        match before.tone {
+            Tone::Pitch(pitch) if joins && alone(Some(before)) && alone(self.notes.get(number + 1)) => {
+                Some(voices::hertz(pitch))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The canvas from a time of the piece on.
+fn canvas_from(sound: &mut Stereo, span: Span, at: f64) -> Canvas<'_> {
+    let onset = (at * f64::from(RATE)).round() as i64 - span.start;
+    let from = usize::try_from(onset).unwrap_or(0).min(span.total);
+    Canvas { left: &mut sound.left[from..], right: &mut sound.right[from..] }
 }
 
 /// Scales the first `frames` samples by a share that runs from 0 to 1, smoothed.

@@ -36,6 +36,10 @@ fn an_artifact_is_described_and_its_links_lead_somewhere() {
     assert_eq!(manifest.json::<Manifest>().audio, artifact.audio);
     let picture = server.get(&artifact.links.picture);
     assert_eq!((picture.header("content-type"), picture.text()), ("image/png", "picture"));
+    let midi = server.get(&artifact.links.midi.unwrap());
+    assert_eq!((midi.header("content-type"), midi.text()), ("audio/midi", "notes"));
+    assert_eq!(midi.header("etag"), format!("\"{SHA256}\""));
+    assert!(midi.header("content-disposition").contains(".mid\""));
     let stems = server.get(&artifact.links.stems.unwrap());
     assert_eq!((stems.header("content-type"), stems.text()), ("application/zip", "stems"));
     assert!(stems.header("content-disposition").contains(" stems.zip\""));
@@ -44,6 +48,12 @@ fn an_artifact_is_described_and_its_links_lead_somewhere() {
     server.get(&format!("/artifact/{plain}/stems.zip")).problem(404, "no_stems");
     let artifact: GenerationArtifact = server.get(&format!("/artifact/{plain}")).json();
     assert_eq!(artifact.links.stems, None);
+
+    let noise = server.piece("noise");
+    let problem = server.get(&format!("/artifact/{noise}/midi")).problem(404, "no_midi");
+    assert!(problem.detail.contains("synth"), "{}", problem.detail);
+    let artifact: GenerationArtifact = server.get(&format!("/artifact/{noise}")).json();
+    assert_eq!(artifact.links.midi, None);
 }
 
 #[test]
@@ -133,7 +143,7 @@ fn every_file_is_resumed_by_its_own_tag() {
     let body = json!({"prompt": "piano", "duration_seconds": 20, "output": {"stems": true}});
     let id = server.post_json("/generate", &body).json::<GenerationStatus>().job_id;
     server.until_final(&id);
-    for part in ["audio", "stems.zip", "picture.png", "manifest"] {
+    for part in ["audio", "stems.zip", "picture.png", "midi", "manifest"] {
         let path = format!("/artifact/{id}/{part}");
         let whole = server.get(&path);
         let etag = whole.header("etag");

@@ -16,7 +16,7 @@ use timbre::{
     plan::plan,
     render::EngineError,
     request::Request,
-    wire::{ArtifactFile, JobState, LoudnessReport, Manifest, Provenance},
+    wire::{ArtifactFile, JobState, LoudnessReport, Manifest, MidiFile, Provenance},
 };
 
 /// The bytes that every piece consists of.
@@ -27,7 +27,7 @@ pub(crate) fn audio_bytes() -> Vec<u8> {
 /// What the tests call the hash of those bytes; nothing here computes it.
 pub(crate) const SHA256: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
-/// Writes a small artifact, unless the prompt says `fail`, `panic` or `hold`.
+/// Writes a small artifact, unless the prompt says `fail`, `panic` or `hold`. Of `noise` nobody knows the notes.
 #[derive(Debug)]
 pub(crate) struct FakeRunner {
     pub(crate) root: PathBuf,
@@ -116,6 +116,9 @@ impl Runner for FakeRunner {
         fs::create_dir_all(&directory).unwrap();
         fs::write(directory.join("audio.wav"), audio_bytes()).unwrap();
         fs::write(directory.join("picture.png"), b"picture").unwrap();
+        if manifest.midi.is_some() {
+            fs::write(directory.join("notes.mid"), b"notes").unwrap();
+        }
         if request.output.stems {
             fs::write(directory.join("stems.zip"), b"stems").unwrap();
         }
@@ -165,6 +168,11 @@ fn manifest(request: &Request, plan: &timbre::plan::Plan) -> Manifest {
         },
         sections: Vec::new(),
         stems: Vec::new(),
+        midi: (!request.prompt.contains("noise")).then(|| MidiFile {
+            file: "notes.mid".into(),
+            bytes: 5,
+            sha256: SHA256.into(),
+        }),
         warnings: vec!["made by a fake".into()],
     }
 }

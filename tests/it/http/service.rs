@@ -98,6 +98,7 @@ fn the_document_names_every_route_and_error() {
         "get /artifact/{job_id}",
         "get /artifact/{job_id}/audio",
         "get /artifact/{job_id}/manifest",
+        "get /artifact/{job_id}/midi",
         "get /artifact/{job_id}/picture.png",
         "get /artifact/{job_id}/stems.zip",
         "get /engines",

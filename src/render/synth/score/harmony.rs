@@ -1,162 +1,168 @@
-//! Chords: which one in which bar, and how it lies under the hands.
+//! Which chord sounds when: the progressions of a style laid over a section, its cadences, and the ways into other keys.
 
+use super::{chord::Chord, grid::Grid};
 use crate::{
     audio::Random,
-    music::{Key, Mode},
+    music::Key,
     plan::Plan,
-    render::synth::{
-        instrument::{Chords, Instrument},
-        style::{Book, ChordKind, Style},
-    },
-    wire::Role,
+    render::synth::style::{Book, Numeral, Progression, Style},
+    wire::{Role, TransitionKind},
 };
 
-/// A chord of the scale.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Chord {
-    /// Degree of its root, 0 to 6.
-    pub(super) root: i32,
-    /// Whether the seventh degree is raised to a leading tone.
-    pub(super) raised: bool,
+/// The chords of a section.
+#[derive(Clone, Debug)]
+pub(super) struct Harmony {
+    /// In order; the first one starts with the section.
+    changes: Vec<Change>,
+    /// The chord that follows the last bar.
+    next: Chord,
 }
 
-impl Chord {
-    /// The chord on the tonic.
-    pub(super) const TONIC: Self = Self { root: 0, raised: false };
+/// Where a chord starts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Change {
+    pub(super) bar: usize,
+    /// In sixteenths from the bar line.
+    pub(super) place: f64,
+    pub(super) chord: Chord,
+}
 
-    /// Pitch of a degree while this chord sounds.
-    pub(super) fn pitch(self, key: Key, degree: i32, octave_c: i32) -> i32 {
-        let leading = self.raised && degree.rem_euclid(7) == 6 && key.mode() == Mode::Minor;
-        key.pitch(degree, octave_c) + i32::from(leading)
-    }
+/// The key of a section.
+pub(super) fn key(plan: &Plan, index: usize) -> Key {
+    plan.sections.get(index).and_then(|section| section.key).unwrap_or(plan.key)
+}
 
-    /// Its members as degrees above the root, the root first.
-    fn members(self, key: Key, kind: ChordKind) -> Vec<i32> {
-        let above = |degree| key.pitch(self.root + degree, 0) - key.pitch(self.root, 0);
-        // A ninth or seventh that grinds against the root or the octave is left out.
-        let soft_ninth = above(8) == 14;
-        let major_seventh = above(2) == 4 && matches!(self.root, 0 | 3 | 5);
-        let soft_seventh = above(6) != 11 || major_seventh;
-        match kind {
-            ChordKind::Power => vec![0, 4, 7],
-            // On the tonic the fifth says where home is, and the seventh would blur it.
-            ChordKind::Ninth if soft_ninth && self.root == 0 => vec![0, 2, 4, 8],
-            ChordKind::Ninth if soft_ninth && soft_seventh => vec![0, 2, 6, 8],
-            ChordKind::Ninth if soft_ninth => vec![0, 2, 4, 8],
-            ChordKind::Seventh | ChordKind::Ninth if soft_seventh => vec![0, 2, 4, 6],
-            _ => vec![0, 2, 4],
+impl Harmony {
+    /// The chords of section `index`. `bars` counts those that are played in time, `ends` says that the last chord of the piece
+    /// follows them.
+    pub(super) fn compose(
+        plan: &Plan,
+        book: &Book,
+        style: &Style,
+        index: usize,
+        (bars, ends): (usize, bool),
+        grid: Grid,
+    ) -> Self {
+        let mode = key(plan, index).mode();
+        let new = |numeral: Numeral| Chord::new(numeral, mode, style.colour);
+        let home = new(style.home(mode));
+        let next = if ends { home } else { opening(plan, book, style, index).unwrap_or(home) };
+        let mut score: Vec<(Numeral, Option<Numeral>)> = Vec::with_capacity(bars);
+        if let Some(progression) = progression(plan, book, style, index) {
+            let per_chord = bars_per_chord(plan, style, index);
+            score.extend((0..bars).map(|bar| progression.bar(bar / per_chord)));
         }
-    }
-
-    /// The pitches of the chord around `centre`, lowest first, moving as little as possible from `before`.
-    pub(super) fn voicing(self, key: Key, kind: ChordKind, centre: i32, before: &[i32]) -> Vec<i32> {
-        let pitches: Vec<i32> =
-            self.members(key, kind).iter().map(|degree| self.pitch(key, self.root + degree, 0)).collect();
-        if kind == ChordKind::Power {
-            // Power chords lie low.
-            let lift = 12 * (f64::from(centre - 5 - pitches[1]) / 12.0).round() as i32;
-            return pitches.iter().map(|pitch| pitch + lift).collect();
-        }
-        let mut classes: Vec<i32> = pitches.iter().map(|pitch| pitch.rem_euclid(12)).collect();
-        classes.sort_unstable();
-        let candidate = |lowest: usize, octave: i32| {
-            let mut last = i32::MIN;
-            let mut voices = Vec::with_capacity(classes.len());
-            for offset in 0..classes.len() {
-                let class = classes[(lowest + offset) % classes.len()];
-                let mut pitch = class + 12 * octave;
-                while pitch <= last {
-                    pitch += 12;
-                }
-                last = pitch;
-                voices.push(pitch);
+        score.resize(bars, (Numeral::tonic(mode.is_minor()), None));
+        let leads = |progression: Option<&Progression>, score: &mut Vec<_>| {
+            let Some(progression) = progression else { return };
+            let count = progression.bars().min(bars / 2);
+            for number in 0..count {
+                score[bars - count + number] = progression.bar(progression.bars() - count + number);
             }
-            voices
         };
-        let cost = |voices: &[i32]| {
-            let mean = voices.iter().sum::<i32>() / voices.len() as i32;
-            let moved: i32 = voices.iter().zip(before).map(|(now, then)| (now - then).abs()).sum();
-            // Two voices a semitone apart at the bottom sound like a fault.
-            let rough = voices.windows(2).filter(|pair| pair[1] - pair[0] == 1).count() as i32;
-            moved + 2 * (mean - centre).abs() + 3 * rough
-        };
-        (0..pitches.len())
-            .flat_map(|lowest| (1..9).map(move |octave| (lowest, octave)))
-            .map(|(lowest, octave)| candidate(lowest, octave))
-            .min_by_key(|voices| cost(voices))
-            .unwrap_or(pitches)
-    }
-
-    /// The degree of the triad nearest to `degree` that keeps the way the melody moves: by `motion` from the degree `before`.
-    pub(super) fn bent(self, degree: i32, motion: i32, before: i32) -> i32 {
-        let nearest = self.nearest_member(degree, degree + motion.signum());
-        let moved = (nearest - before).signum();
-        if motion == 0 || moved == motion.signum() {
-            return nearest;
+        let elsewhere = key(plan, index + 1) != key(plan, index) && index + 1 < plan.sections.len();
+        let goes_on =
+            plan.sections.get(index + 1).is_some_and(|next| next.transition.kind != TransitionKind::Cut);
+        if ends && bars >= 2 {
+            leads(book.cadence(style, mode), &mut score);
+        } else if elsewhere && bars > 0 {
+            score[bars - 1].1 = Some(Numeral::dominant_of(next.root));
+        } else if goes_on && bars >= 4 && next.root == 0 {
+            leads(style.turnaround(mode), &mut score);
         }
-        let further = self.nearest_member(degree + 2 * motion.signum(), degree);
-        if (further - before).signum() == motion.signum() { further } else { nearest }
+        let pedal = Random::stream(plan.seed, &format!("pedal {index}")).chance(style.pedal);
+        let free = if style.pedal >= 1.0 { bars } else { bars.saturating_sub(1) };
+        let mut changes: Vec<Change> = Vec::new();
+        for (bar, (first, second)) in score.into_iter().enumerate() {
+            for (place, numeral) in [(0.0, Some(first)), (grid.half(), second)] {
+                let Some(chord) = numeral.map(new) else { continue };
+                let chord = if pedal && bar < free { chord.over(0) } else { chord };
+                if changes.last().is_none_or(|last| last.chord != chord) {
+                    changes.push(Change { bar, place, chord });
+                }
+            }
+        }
+        Self { changes, next }
     }
 
-    /// The degree of the triad nearest to `degree`; of two as near, the one nearer to `towards`.
-    pub(super) fn nearest_member(self, degree: i32, towards: i32) -> i32 {
-        (degree - 2..=degree + 2)
-            .filter(|candidate| matches!((candidate - self.root).rem_euclid(7), 0 | 2 | 4))
-            .min_by_key(|candidate| ((candidate - degree).abs(), (candidate - towards).abs()))
-            .unwrap_or(degree)
+    /// The chord that sounds at a place; after the last bar the one that the next section or the end of the piece starts with.
+    pub(super) fn at(&self, bar: usize, place: f64, bars: usize) -> Chord {
+        if bar >= bars {
+            return self.next;
+        }
+        self.changes[..self.following(bar, place)].last().map_or(self.next, |change| change.chord)
+    }
+
+    /// The chord after the one that sounds at a place.
+    pub(super) fn after(&self, bar: usize, place: f64) -> Chord {
+        self.changes.get(self.following(bar, place)).map_or(self.next, |change| change.chord)
+    }
+
+    /// Where the next change after a place is, if there is one in this section.
+    pub(super) fn change_after(&self, bar: usize, place: f64) -> Option<Change> {
+        self.changes.get(self.following(bar, place)).copied()
+    }
+
+    /// Every change, in order.
+    pub(super) fn changes(&self) -> &[Change] {
+        &self.changes
+    }
+
+    /// How many changes lie at or before a place.
+    fn following(&self, bar: usize, place: f64) -> usize {
+        self.changes.partition_point(|change| (change.bar, change.place) <= (bar, place + 0.01))
     }
 }
 
-/// How many chord tones an instrument takes in a style.
-pub(super) fn kind_for(instrument: Instrument, style: &Style) -> ChordKind {
-    match (style.chord, instrument.play().chords) {
-        (ChordKind::Power, Chords::Power) => ChordKind::Power,
-        (ChordKind::Power, _) | (_, Chords::Triads) => ChordKind::Triad,
-        (kind, _) => kind,
-    }
+/// The first chord of the section after `index`, relative to the tonic of `index`.
+fn opening(plan: &Plan, book: &Book, style: &Style, index: usize) -> Option<Chord> {
+    plan.sections.get(index + 1)?;
+    let next = key(plan, index + 1);
+    let (first, _) = progression(plan, book, style, index + 1)?.bar(0);
+    let apart = (next.pitch_class() - key(plan, index).pitch_class()).rem_euclid(12);
+    Some(Chord::new(first, next.mode(), style.colour).moved(apart))
 }
 
-/// The chords of a section, one per bar. `bars` counts the bars that are played before the final chord of the piece,
-/// when `ends` says that this section has it.
-pub(super) fn chords(
-    plan: &Plan,
-    book: &Book,
-    style: &Style,
-    index: usize,
-    bars: usize,
-    ends: bool,
-) -> Vec<Chord> {
-    let list = book.progressions(style, plan.key.mode());
+/// Bars of a section as planned, with the one that the last chord of the piece is part of.
+fn planned_bars(plan: &Plan, index: usize) -> usize {
+    plan.sections.get(index).map_or(0, |section| section.bars.round() as usize).max(1)
+}
+
+fn bars_per_chord(plan: &Plan, style: &Style, index: usize) -> usize {
+    if planned_bars(plan, index) >= 4 * style.chord_bars { style.chord_bars } else { 1 }
+}
+
+/// The progression of a section: one for the piece, others where the form has contrasts; of several the first in the order of
+/// the seed that comes out even.
+fn progression<'a>(plan: &Plan, book: &'a Book, style: &'a Style, index: usize) -> Option<&'a Progression> {
+    let bars = planned_bars(plan, index);
+    let mode = key(plan, index).mode();
+    let usual = book.progressions(style, mode);
+    let role = plan.sections.get(index).map(|section| section.role);
+    let own = match role {
+        Some(Role::Chorus) => Book::contrasts(style, mode, true),
+        Some(Role::Bridge | Role::Development) => Book::contrasts(style, mode, false),
+        _ => None,
+    };
+    let list = own.unwrap_or(usual);
     let mut random = Random::stream(plan.seed, "progressions");
-    let main = random.below(list.len().min(2));
-    let chorus = random.below(list.len());
-    let contrast = (main + 1 + random.below(list.len().max(2) - 1)) % list.len();
-    let progression = match plan.sections.get(index).map(|section| section.role) {
+    let main = random.below(usual.len());
+    let chorus = if random.chance(0.5) { main } else { random.below(usual.len()) };
+    let contrast = main + 1 + random.below(usual.len().max(2) - 1);
+    let own_first = random.below(list.len());
+    let first = match role {
+        _ if own.is_some() => own_first,
         Some(Role::Chorus) => chorus,
         Some(Role::Bridge | Role::Development) => contrast,
         _ => main,
     };
-    let per_chord = if bars >= 4 * style.chord_bars { style.chord_bars } else { 1 };
-    let mut chords: Vec<Chord> = (0..bars)
-        .map(|bar| Chord { root: list[progression].chord(bar / per_chord), raised: false })
-        .collect();
-    if ends
-        && bars >= 2
-        && let Some(last) = chords.last_mut()
-    {
-        *last = cadence(plan.key.mode(), style.leading);
-    }
-    chords
-}
-
-/// The chord that leads home.
-fn cadence(mode: Mode, leading: bool) -> Chord {
-    match mode {
-        Mode::Major | Mode::Lydian | Mode::HarmonicMinor => Chord { root: 4, raised: false },
-        Mode::Minor if leading => Chord { root: 4, raised: true },
-        Mode::Minor | Mode::Dorian | Mode::Mixolydian => Chord { root: 6, raised: false },
-        Mode::Phrygian | Mode::Locrian => Chord { root: 1, raised: false },
-    }
+    let per_chord = bars_per_chord(plan, style, index);
+    let order = || (0..list.len()).map(|number| &list[(first + number) % list.len()]);
+    let length = |progression: &Progression| progression.bars() * per_chord;
+    order()
+        .find(|progression| bars.is_multiple_of(length(progression)))
+        .or_else(|| order().find(|progression| length(progression) <= bars))
+        .or_else(|| order().next())
 }
 
 #[cfg(test)]
@@ -164,58 +170,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn voicings_move_little_and_stay_around_the_centre() {
-        let key: Key = "C major".parse().unwrap();
-        let mut before = Vec::new();
-        for root in [0, 4, 5, 3, 1, 6, 0] {
-            let chord = Chord { root, raised: false };
-            let voices = chord.voicing(key, ChordKind::Triad, 60, &before);
-            assert!(
-                voices.is_sorted() && voices.iter().all(|&pitch| (50..=70).contains(&pitch)),
-                "{voices:?}"
-            );
-            assert!(voices.iter().all(|&pitch| key.contains(pitch)));
-            for (now, then) in voices.iter().zip(&before) {
-                assert!((now - then as &i32).abs() <= 5, "{before:?} to {voices:?}");
-            }
-            before = voices;
-        }
-    }
-
-    #[test]
-    fn the_leading_tone_is_raised_only_when_asked() {
-        let key: Key = "A minor".parse().unwrap();
-        let raised = Chord { root: 4, raised: true }.voicing(key, ChordKind::Triad, 60, &[]);
-        assert!(raised.iter().any(|pitch| pitch.rem_euclid(12) == 8), "no G sharp in {raised:?}");
-        let plain = Chord { root: 4, raised: false }.voicing(key, ChordKind::Triad, 60, &[]);
-        assert!(plain.iter().all(|&pitch| key.contains(pitch)));
-    }
-
-    #[test]
-    fn harmonic_minor_has_a_dominant_and_no_augmented_chord() {
-        let key: Key = "A harmonic minor".parse().unwrap();
+    fn no_progression_of_the_book_grinds_in_its_mode() {
+        use crate::music::Mode;
         let book = Book::open().unwrap();
         for name in book.names() {
             let style = book.style(name).unwrap();
-            for progression in book.progressions(style, key.mode()) {
-                for number in 0..4 {
-                    let chord = Chord { root: progression.chord(number), raised: false };
-                    let degrees = chord.members(key, style.chord);
-                    let above = |degree: i32| key.pitch(chord.root + degree, 0) - key.pitch(chord.root, 0);
-                    assert!(above(4) < 8 && chord.root != 6, "{name}: {chord:?}");
-                    let grinds = degrees.contains(&6) && above(6) == 11 && above(2) == 3;
-                    assert!(!grinds, "{name}: a major seventh over the minor chord of {chord:?}");
+            for mode in Mode::ALL {
+                for progression in book.progressions(style, mode) {
+                    for bar in 0..progression.bars() {
+                        let (first, second) = progression.bar(bar);
+                        for numeral in [Some(first), second].into_iter().flatten() {
+                            let chord = Chord::new(numeral, mode, style.colour);
+                            let members = chord.members();
+                            let says = numeral.quality.is_some();
+                            let minor_ninth = |a: i32, b: i32| matches!(b - a, 1 | 13);
+                            let grinds = members.iter().any(|&a| members.iter().any(|&b| minor_ninth(a, b)));
+                            assert!(says || !grinds, "{name}, {}: {numeral:?} is {members:?}", mode.name());
+                        }
+                    }
                 }
             }
         }
-    }
-
-    #[test]
-    fn members_are_found_close_by() {
-        let chord = Chord { root: 4, raised: false };
-        assert_eq!(chord.nearest_member(4, 0), 4);
-        assert_eq!(chord.nearest_member(5, 9), 6);
-        assert_eq!(chord.nearest_member(5, 0), 4);
-        assert_eq!(chord.nearest_member(-2, 0), -1);
     }
 }

@@ -3,14 +3,23 @@
 //! A pure function of the plan, so sections composed apart fit together. Times are seconds from the start of the piece.
 
 mod accompany;
+mod arrange;
 mod bass;
+mod chord;
+mod counter;
 mod drums;
 mod ending;
 mod grid;
 mod harmony;
+mod human;
 mod melody;
+mod ornament;
+mod phrase;
 mod pickup;
 mod scene;
+mod voicing;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
@@ -20,14 +29,21 @@ use super::{
     instrument::{Family, Instrument},
     style::{Book, Drum},
 };
-use crate::plan::Plan;
+use crate::{plan::Plan, render::BeatMark};
 use scene::Scene;
+
+/// Notes of one player that start within this time start together.
+const TOGETHER_SECONDS: f64 = 0.012;
 
 /// What is played in one section.
 #[derive(Debug, Default)]
 pub(super) struct Score {
     /// The notes of each instrument and what it does with them, in order; within one, sorted by time.
     pub(super) parts: BTreeMap<(Instrument, Duty), Vec<Note>>,
+    /// Where the beat leaves the tempo of the plan.
+    pub(super) beats: Vec<BeatMark>,
+    /// Seconds over which the end of the section is to be faded out, where the piece ends so.
+    pub(super) fade_seconds: Option<f64>,
 }
 
 /// What an instrument's notes are for: a melody stands before the chords, on whatever it is played.
@@ -50,6 +66,19 @@ pub(super) struct Note {
     pub(super) tone: Tone,
     /// How hard, 0 to 1.
     pub(super) velocity: f32,
+    /// How far it is damped, 0 to 1.
+    pub(super) mute: f32,
+    /// Whether it is slurred to the note before it.
+    pub(super) legato: bool,
+    /// Whether it is stressed.
+    pub(super) accent: bool,
+}
+
+impl Note {
+    /// A plain note.
+    pub(super) fn new(at: f64, seconds: f64, tone: Tone, velocity: f32) -> Self {
+        Self { at, seconds, tone, velocity, mute: 0.0, legato: false, accent: false }
+    }
 }
 
 /// What a note plays.
@@ -120,14 +149,48 @@ pub(super) fn compose(
     bass::play(&scene, &band, &mut score);
     accompany::play(&scene, &band, &mut score);
     melody::play(&scene, &band, &mut score);
+    counter::play(&scene, &band, &mut score);
+    arrange::articulate(&scene, &mut score);
+    arrange::hush(&scene, &mut score);
+    if let Some(slowing) = scene.layout.slowing {
+        for note in score.parts.values_mut().flatten() {
+            let end = slowing.stretched(note.at + note.seconds);
+            note.at = slowing.stretched(note.at);
+            note.seconds = end - note.at;
+        }
+        score.beats = scene.layout.beats(plan);
+    }
     ending::play(&scene, &band, &mut score);
+    score.fade_seconds = scene.layout.fade_seconds(plan, index);
     if lead_seconds > 0.0 && index > 0 {
         pickup::play(&scene, &Scene::new(plan, book, style, index - 1), &band, lead_seconds, &mut score);
     }
     for notes in score.parts.values_mut() {
+        notes.retain(|note| note.at < scene.end);
         notes.sort_by(|a, b| a.at.total_cmp(&b.at));
+        struck_once(notes);
     }
     Ok(score)
+}
+
+/// A key can be struck but once at a time, and a note ends where the same one starts again.
+fn struck_once(notes: &mut Vec<Note>) {
+    let mut kept: Vec<Note> = Vec::with_capacity(notes.len());
+    for note in notes.drain(..) {
+        let together = kept.iter().rev().take_while(|before| note.at - before.at < TOGETHER_SECONDS);
+        if !together.into_iter().any(|before| before.tone == note.tone) {
+            kept.push(note);
+        }
+    }
+    let mut next: BTreeMap<i32, f64> = BTreeMap::new();
+    for note in kept.iter_mut().rev() {
+        if let Tone::Pitch(pitch) = note.tone
+            && let Some(again) = next.insert(pitch, note.at)
+        {
+            note.seconds = note.seconds.min(again - note.at);
+        }
+    }
+    *notes = kept;
 }
 
 /// The textures of a section, in order and each once.

@@ -1,6 +1,6 @@
 //! What a section that is faded in plays before its bar line: its own instruments over the chords of the section before.
 
-use super::{Band, Note, Score, Tone, accompany, bass, harmony, melody, scene::Scene};
+use super::{Band, Note, Score, Tone, accompany, bass, melody, scene::Scene, voicing::Laid};
 use crate::render::synth::{
     instrument::{Family, Instrument},
     style::Drum,
@@ -23,12 +23,12 @@ pub(super) fn play(scene: &Scene<'_>, before: &Scene<'_>, band: &Band, lead_seco
         let beat = scene.plan.beat_seconds();
         if drum == Drum::Swell {
             let tone = Tone::Hit(drum);
-            score.add(instrument, Note { at: from, seconds: lead_seconds, tone, velocity: 0.5 });
+            score.add(instrument, Note::new(from, lead_seconds, tone, 0.5));
         } else {
             let count = (lead_seconds / beat).ceil() as usize;
             for number in 0..count.max(1) {
                 let at = (scene.start - (number + 1) as f64 * beat).max(from);
-                score.add(instrument, Note { at, seconds: 0.0, tone: Tone::Hit(drum), velocity: 0.5 });
+                score.add(instrument, Note::new(at, 0.0, Tone::Hit(drum), 0.5));
             }
         }
     }
@@ -44,14 +44,13 @@ fn chord(
     (at, until): (f64, f64),
     score: &mut Score,
 ) {
-    let chord = before.chord(bar);
-    let key = scene.plan.key;
+    let chord = before.chord(bar, 0.0);
+    let key = before.key;
     let mut add = |instrument: Instrument, pitch: i32, velocity: f32| {
-        score.add(instrument, Note { at, seconds: until - at, tone: Tone::Pitch(pitch), velocity });
+        score.add(instrument, Note::new(at, until - at, Tone::Pitch(pitch), velocity));
     };
     for &instrument in &band.harmony {
-        let kind = harmony::kind_for(instrument, scene.style);
-        for pitch in accompany::opened(instrument, chord.voicing(key, kind, instrument.play().harmony, &[])) {
+        for pitch in accompany::laid(before, band, (instrument, 0), &chord, &Laid::default()).voices {
             add(instrument, pitch, if instrument.family() == Family::Held { 0.5 } else { 0.42 });
         }
     }
@@ -59,25 +58,30 @@ fn chord(
         return;
     }
     if let Some(&instrument) = band.lead.first() {
-        add(instrument, chord.pitch(key, chord.root, melody::octave(scene, instrument)), 0.45);
+        let root = chord.nearest_root(0);
+        add(instrument, chord.pitch(key, root, melody::octave(scene, instrument)), 0.45);
     } else if let Some(&instrument) = band.bass.first() {
-        add(instrument, bass::root(before, bar), 0.5);
+        add(instrument, bass::root(before, instrument, bar, 0.0), 0.5);
     }
 }
 
-/// Two steps of the scale up to the first note of the melody, in the last beat.
+/// Before the bar line of a section that fades in, where there is time.
 fn lead_in(scene: &Scene<'_>, band: &Band, lead_seconds: f64, score: &mut Score) {
+    if let Some(&instrument) = band.lead.first()
+        && lead_seconds >= scene.plan.beat_seconds() * 1.5
+    {
+        upbeat(scene, instrument, scene.start, score);
+    }
+}
+
+/// Two steps of the scale up to the first note of the melody, in the beat before a bar line.
+pub(super) fn upbeat(scene: &Scene<'_>, instrument: Instrument, line: f64, score: &mut Score) {
     let beat = scene.plan.beat_seconds();
-    let (Some(&instrument), true) = (band.lead.first(), lead_seconds >= beat * 1.5) else { return };
     let octave = melody::octave(scene, instrument);
     let Some(first) = scene.plan.theme.motif.first().and_then(|note| note.degree) else { return };
     for (step, degree) in [(0, first - 2), (1, first - 1)] {
-        let note = Note {
-            at: scene.start - beat * (1.0 - 0.5 * f64::from(step)),
-            seconds: beat * 0.48,
-            tone: Tone::Pitch(scene.plan.key.pitch(degree, octave)),
-            velocity: 0.5 + 0.06 * step as f32,
-        };
-        score.sing(instrument, note);
+        let at = line - beat * (1.0 - 0.5 * f64::from(step));
+        let tone = Tone::Pitch(scene.key.pitch(degree, octave));
+        score.sing(instrument, Note::new(at, beat * 0.48, tone, 0.5 + 0.06 * step as f32));
     }
 }

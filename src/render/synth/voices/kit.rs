@@ -1,245 +1,354 @@
-//! Drums, synthesised: swept sines for skins, filtered noise for wires and shells, clusters of squares for metal.
+//! Drums and percussion. What each piece of each kit is made of stands in `kits.toml`; the materials are in here.
+
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use serde::Deserialize;
 
 use super::{
     Canvas, Cue,
     bank::{Gesture, Partial, ring},
-    signal::{Filter, RATE, Sine, decay, frames, pan, turn},
+    signal::{Filter, Noise, RATE, Sine, decay, frames, pan, turn},
 };
 use crate::{audio::Random, render::synth::style::Drum};
 
-/// What a kit is made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(in crate::render::synth) enum Make {
-    /// Skins and metal, played with sticks.
-    Acoustic,
-    /// The same, played with brushes.
-    Brushes,
-    /// A drum machine.
-    Machine,
-    /// A percussionist's table.
-    Hands,
+/// A kit: the name of its recipes.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::render::synth) struct Kit {
+    make: String,
 }
 
-/// Plays one piece of a kit. The cue's pitch tunes what has one (timpani, toms).
-pub(super) fn play(make: Make, drum: Drum, cue: &Cue, random: &mut Random, canvas: &mut Canvas<'_>) {
-    let v = cue.velocity.powf(1.3);
-    let machine = make == Make::Machine;
-    let brushed = make == Make::Brushes;
-    let bright = cue.brightness.clamp(0.7, 1.3);
-    match drum {
-        Drum::Kick | Drum::LowKick if machine => deep_kick(v, random, canvas),
-        Drum::Kick | Drum::LowKick | Drum::ConcertBass | Drum::Impact => {
-            kick(if brushed { 0.6 * v } else { v }, bright, random, canvas);
-        }
-        Drum::Snare if brushed => Hiss::at(3600.0, 0.6, 0.3 * v, 0.22).rising(0.018).add(0.1, random, canvas),
-        Drum::Snare | Drum::FieldSnare => snare(v, bright, machine, random, canvas),
-        Drum::Rim | Drum::Snap | Drum::Castanets | Drum::Woodblock | Drum::Claves => {
-            Skin { from: 1750.0, to: 1650.0, fall: 0.01, seconds: 0.05, level: 0.16 * v }.add(-0.15, canvas);
-            Skin { from: 480.0, to: 460.0, fall: 0.01, seconds: 0.05, level: 0.14 * v }.add(-0.15, canvas);
-        }
-        Drum::Clap => clap(v, bright, random, canvas),
-        Drum::Hat if brushed => metal(0.07 * v, 7500.0, 0.1, 0.25, random, canvas),
-        Drum::Hat if machine => metal(0.12 * v, 7800.0 * bright, 0.07, 0.25, random, canvas),
-        Drum::Hat => metal(0.12 * v, 7800.0 * bright, 0.09, 0.25, random, canvas),
-        Drum::Pedal => metal(0.08 * v, 6500.0, 0.06, 0.25, random, canvas),
-        Drum::Open => metal(0.11 * v, 7200.0 * bright, 0.5, 0.25, random, canvas),
-        Drum::Ride | Drum::RideBell | Drum::Triangle | Drum::Cowbell | Drum::HighAgogo | Drum::Agogo => {
-            metal(0.045 * v, 5200.0 * bright, 1.4, 0.35, random, canvas);
-            bell(&[3150.0, 4420.0, 5670.0, 6900.0], 0.012 * v, 0.7, 0.35, canvas);
-        }
-        Drum::Crash | Drum::China => {
-            metal(0.09 * v, 4200.0, 2.2, -0.3, random, canvas);
-            Hiss::at(6200.0, 0.5, 0.13 * v, 1.8).rising(0.003).add(-0.2, random, canvas);
-        }
-        Drum::Swell | Drum::Riser => swell(cue, random, canvas),
-        Drum::HighTom
-        | Drum::Tom
-        | Drum::LowTom
-        | Drum::HighTaiko
-        | Drum::Taiko
-        | Drum::HighSurdo
-        | Drum::Surdo => tom(v, 2.0 * cue.hz, random, canvas),
-        Drum::Timpani => timpani(v, cue.hz, random, canvas),
-        Drum::Shaker | Drum::Guiro => {
-            Hiss::at(6800.0, 0.9, 0.16 * v, 0.08).rising(0.016).add(-0.35, random, canvas);
-        }
-        Drum::Tambourine => {
-            metal(0.09 * v, 8200.0, 0.22, 0.4, random, canvas);
-            Hiss::at(8500.0, 1.2, 0.12 * v, 0.12).rising(0.002).add(0.4, random, canvas);
-        }
-        Drum::HighConga
-        | Drum::Conga
-        | Drum::HighBongo
-        | Drum::Bongo
-        | Drum::Tamborim
-        | Drum::HighFrame
-        | Drum::Frame
-        | Drum::HighCajon
-        | Drum::Cajon => {
-            let hz = if random.chance(0.3) { 240.0 } else { 196.0 };
-            Skin { from: hz * 1.15, to: hz, fall: 0.02, seconds: 0.28, level: 0.34 * v }.add(-0.25, canvas);
-            Hiss::at(1600.0, 1.0, 0.1 * v, 0.025).add(-0.25, random, canvas);
-        }
-    }
+/// One kit of the file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Recipes {
+    /// The kit that has what this one lacks.
+    like: Option<String>,
+    #[serde(flatten)]
+    drums: BTreeMap<Drum, Vec<Layer>>,
 }
 
-fn kick(v: f32, bright: f32, random: &mut Random, canvas: &mut Canvas<'_>) {
-    Skin { from: 130.0, to: 56.0, fall: 0.022, seconds: 0.3, level: 0.7 * v }.add(0.0, canvas);
-    Hiss::at(2400.0 * bright, 0.9, 0.14 * v, 0.015).add(0.0, random, canvas);
-}
+/// The file is part of the program; that it parses and leaves no drum out is tested.
+static KITS: LazyLock<BTreeMap<String, Recipes>> =
+    LazyLock::new(|| toml::from_str(include_str!("kits.toml")).unwrap_or_default());
 
-fn deep_kick(v: f32, random: &mut Random, canvas: &mut Canvas<'_>) {
-    Skin { from: 190.0, to: 47.0, fall: 0.035, seconds: 0.55, level: 0.75 * v }.add(0.0, canvas);
-    Hiss::at(3500.0, 0.8, 0.12 * v, 0.012).add(0.0, random, canvas);
-}
-
-fn snare(v: f32, bright: f32, machine: bool, random: &mut Random, canvas: &mut Canvas<'_>) {
-    let (tone, tail) = if machine { (200.0, 0.24) } else { (188.0, 0.2) };
-    Skin { from: tone * 1.25, to: tone, fall: 0.01, seconds: 0.16, level: 0.22 * v }.add(0.05, canvas);
-    Skin { from: tone * 1.8, to: tone * 1.72, fall: 0.01, seconds: 0.1, level: 0.1 * v }.add(0.05, canvas);
-    Hiss::at(3300.0 * bright, 0.45, 0.34 * v, tail).add(0.05, random, canvas);
-}
-
-fn tom(v: f32, hz: f32, random: &mut Random, canvas: &mut Canvas<'_>) {
-    Skin { from: hz * 1.5, to: hz, fall: 0.05, seconds: 0.45, level: 0.45 * v }.add(0.3, canvas);
-    Hiss::at(900.0, 0.8, 0.08 * v, 0.05).add(0.3, random, canvas);
-}
-
-fn timpani(v: f32, hz: f32, random: &mut Random, canvas: &mut Canvas<'_>) {
-    // Ratio, amplitude and seconds of the preferred modes of a kettle drum.
-    let modes = [(1.0, 1.0, 2.2), (1.5, 0.55, 1.6), (1.98, 0.3, 1.2), (2.44, 0.18, 0.9), (0.85, 0.2, 0.4)];
-    let partials = modes.map(|(ratio, amplitude, seconds)| Partial {
-        hz: hz * ratio,
-        amplitude: 0.3 * v * amplitude,
-        seconds,
-        place: 0.0,
-    });
-    ring(&partials, Gesture { attack: 0.003, hold: 4.0, release: 1.0 }, canvas);
-    Hiss::at(500.0, 0.7, 0.12 * v, 0.06).add(0.0, random, canvas);
-}
-
-/// A sine that falls from one pitch to another while it dies.
-struct Skin {
+/// One part of a drum's sound. Which of the numbers count depends on the material.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Layer {
+    of: Material,
+    level: f32,
+    /// Between left (-1) and right (1).
+    place: f32,
+    /// How far both sides differ, 0 to 1.
+    wide: f32,
+    /// How late it starts.
+    after_ms: f32,
+    /// How often it sounds, how many milliseconds apart, and the level of each as a share of the one before.
+    times: [f32; 3],
+    /// How far each of several is from its time, as a share.
+    scatter: f32,
+    /// How much of it comes with force: 0 the same at any velocity, 1 in proportion, 2 with the square.
+    force: f32,
+    hz: f32,
     from: f32,
     to: f32,
-    /// Time constant of the fall in seconds.
-    fall: f32,
+    /// Whether hertz are multiples of what the piece's tuned drums are tuned to.
+    tuned: bool,
+    /// Time constant of the fall of a pitch.
+    fall_ms: f32,
+    attack_ms: f32,
     /// Time to fall by 60 dB.
     seconds: f32,
-    level: f32,
+    /// Silence from here on, after a short fade; 0 for never.
+    gate_ms: f32,
+    q: f32,
+    /// Ratio, level, seconds of each mode.
+    modes: Vec<[f32; 3]>,
+    /// How far the pitch differs from hit to hit, as a share.
+    loose: f32,
+    /// How much a hard hit is brighter than a soft one.
+    bright: f32,
 }
 
-impl Skin {
-    fn add(&self, place: f32, canvas: &mut Canvas<'_>) {
-        let sine = Sine::table();
-        let (to_left, to_right) = pan(place);
-        let bend = (-1.0 / (self.fall * RATE)).exp();
-        let (mut above, fall) = (self.from - self.to, decay(self.seconds));
-        let (mut phase, mut amplitude) = (0_u32, self.level);
-        let length = frames(self.seconds * 1.3);
-        for (i, (left, right)) in canvas.left.iter_mut().zip(canvas.right.iter_mut()).take(length).enumerate()
-        {
-            let sample = amplitude * sine.at(phase) * (i as f32 / 24.0).min(1.0);
-            *left += to_left * sample;
-            *right += to_right * sample;
-            phase = phase.wrapping_add(turn(self.to + above));
-            above *= bend;
-            amplitude *= fall;
+impl Default for Layer {
+    fn default() -> Self {
+        Self {
+            of: Material::Skin,
+            level: 1.0,
+            place: 0.0,
+            wide: 0.0,
+            after_ms: 0.0,
+            times: [1.0, 0.0, 1.0],
+            scatter: 0.0,
+            force: 1.0,
+            hz: 1000.0,
+            from: 100.0,
+            to: 100.0,
+            tuned: false,
+            fall_ms: 20.0,
+            attack_ms: 0.0,
+            seconds: 0.1,
+            gate_ms: 0.0,
+            q: 0.7,
+            modes: Vec::new(),
+            loose: 0.01,
+            bright: 0.5,
         }
     }
 }
 
-/// A burst of noise around a frequency.
-struct Hiss {
-    hz: f32,
-    q: f32,
-    level: f32,
-    attack: f32,
-    /// Time to fall by 60 dB.
-    seconds: f32,
+/// What a layer is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Material {
+    /// A sine that falls from `from` to `to`.
+    Skin,
+    /// Noise around `hz`.
+    Noise,
+    /// Noise above `hz`.
+    Air,
+    /// Many partials that fit no scale, and noise, above `hz`.
+    Metal,
+    /// The `modes` of something solid, as multiples of `hz`.
+    Modes,
+    /// Noise that grows from `from` to `to` hertz over the whole note.
+    Rise,
+    /// The noise of a shift register, clocked from `from` to `to` times a second.
+    Register,
+    /// A square wave that falls from `from` to `to`.
+    Square,
 }
 
-impl Hiss {
-    fn at(hz: f32, q: f32, level: f32, seconds: f32) -> Self {
-        Self { hz, q, level, attack: 0.0, seconds }
+/// The recipe of a drum in a kit, or in the kits that it is like.
+fn recipe(make: &str, drum: Drum) -> &'static [Layer] {
+    let mut kit = KITS.get(make);
+    while let Some(recipes) = kit {
+        if let Some(layers) = recipes.drums.get(&drum) {
+            return layers;
+        }
+        kit = recipes.like.as_ref().and_then(|like| KITS.get(like));
     }
+    &[]
+}
 
-    fn rising(self, attack: f32) -> Self {
-        Self { attack, ..self }
+impl Kit {
+    /// Plays one piece of the kit. The cue's pitch tunes what has one.
+    pub(super) fn play(&self, drum: Drum, cue: &Cue, random: &mut Random, canvas: &mut Canvas<'_>) {
+        let loose = 1.0 + random.bipolar();
+        for layer in recipe(&self.make, drum) {
+            let [times, every_ms, softer] = layer.times;
+            let mut level = layer.level * cue.velocity.powf(1.3 * layer.force);
+            for number in 0..times as usize {
+                let stray = layer.scatter * every_ms * random.bipolar() * f32::from(u8::from(number > 0));
+                let ms = layer.after_ms + number as f32 * every_ms + stray;
+                let mut later = canvas.after(frames(0.001 * ms));
+                layer.strike(level, loose, cue, random, &mut later);
+                level *= softer;
+            }
+        }
     }
+}
 
-    fn add(&self, place: f32, random: &mut Random, canvas: &mut Canvas<'_>) {
-        let (to_left, to_right) = pan(place);
-        let mut filter = Filter::new(self.hz, self.q);
-        let attack = frames(self.attack).max(1);
-        let fall = decay(self.seconds);
-        let mut amplitude = self.level * 1.6;
-        let length = attack + frames(self.seconds * 1.3);
-        let sides = canvas.left.iter_mut().zip(canvas.right.iter_mut());
-        for (i, (left, right)) in sides.take(length).enumerate() {
-            let rise = (i as f32 / attack as f32).min(1.0);
-            let sample = filter.next(random.bipolar()).band * amplitude * rise;
-            if i >= attack {
+impl Layer {
+    fn strike(&self, level: f32, loose: f32, cue: &Cue, random: &mut Random, canvas: &mut Canvas<'_>) {
+        let unit = if self.tuned { cue.hz } else { 1.0 } * (1.0 + self.loose * (loose - 1.0));
+        let bright = cue.brightness.clamp(0.7, 1.3) * (1.0 + self.bright * (cue.velocity - 0.7));
+        let touch = Touch {
+            level,
+            unit,
+            bright,
+            shorter: 1.0 - 0.85 * cue.mute,
+            seconds: cue.seconds,
+            sides: pan(self.place),
+        };
+        match self.of {
+            Material::Skin => self.skin(&touch, canvas, |phase| Sine::table().at(phase)),
+            Material::Square => self.skin(&touch, canvas, |phase| if phase < 1 << 31 { 0.7 } else { -0.7 }),
+            Material::Noise => self.noise(&touch, false, random, canvas),
+            Material::Air => self.noise(&touch, true, random, canvas),
+            Material::Metal => self.metal(&touch, random, canvas),
+            Material::Modes => self.ring(&touch, self.place, random, canvas),
+            Material::Rise => self.rise(&touch, random, canvas),
+            Material::Register => self.register(&touch, random, canvas),
+        }
+    }
+}
+
+/// How one layer is struck this time.
+struct Touch {
+    level: f32,
+    /// What hertz are multiplied with.
+    unit: f32,
+    bright: f32,
+    shorter: f32,
+    /// How long the note is held, for what grows.
+    seconds: f32,
+    sides: (f32, f32),
+}
+
+impl Layer {
+    /// Level at each frame, from the attack over the decay to the gate.
+    fn envelope(&self, touch: &Touch) -> impl Iterator<Item = f32> + use<> {
+        const GATE: f32 = 300.0;
+        let attack = (0.001 * self.attack_ms * RATE).max(12.0);
+        let seconds = self.seconds * touch.shorter;
+        let fall = decay(seconds);
+        let whole = frames(0.001 * self.attack_ms + 1.25 * seconds);
+        let gate = if self.gate_ms > 0.0 { frames(0.001 * self.gate_ms).min(whole) } else { whole };
+        let mut amplitude = touch.level;
+        (0..gate).map(move |i| {
+            let frame = i as f32;
+            let rise = (frame / attack).min(1.0);
+            if frame >= attack {
                 amplitude *= fall;
             }
+            amplitude * rise * ((gate - i) as f32 * (1.0 / GATE)).min(1.0)
+        })
+    }
+
+    fn skin(&self, touch: &Touch, canvas: &mut Canvas<'_>, wave: impl Fn(u32) -> f32) {
+        let (to_left, to_right) = touch.sides;
+        let bend = (-1.0 / (0.001 * self.fall_ms.max(0.1) * RATE)).exp();
+        let to = self.to * touch.unit;
+        // A harder blow stretches the skin further.
+        let mut above = (self.from - self.to) * touch.unit * (0.6 + 0.4 * touch.bright);
+        let mut phase = 0_u32;
+        let sides = canvas.left.iter_mut().zip(canvas.right.iter_mut());
+        for (gain, (left, right)) in self.envelope(touch).zip(sides) {
+            let sample = gain * wave(phase);
             *left += to_left * sample;
             *right += to_right * sample;
+            phase = phase.wrapping_add(turn(to + above));
+            above *= bend;
+        }
+    }
+
+    fn noise(&self, touch: &Touch, high: bool, random: &mut Random, canvas: &mut Canvas<'_>) {
+        let (to_left, to_right) = touch.sides;
+        let hz = (self.hz * touch.unit * touch.bright).min(16_000.0);
+        let mut filters = [Filter::new(hz, self.q); 2];
+        let mut noise = Noise::new(random);
+        let take = |filter: &mut Filter, sample| {
+            let bands = filter.next(sample);
+            if high { 0.7 * bands.high } else { 1.6 * bands.band }
+        };
+        let sides = canvas.left.iter_mut().zip(canvas.right.iter_mut());
+        for (gain, (left, right)) in self.envelope(touch).zip(sides) {
+            let common = noise.next();
+            let first = take(&mut filters[0], common);
+            let second = if self.wide > 0.0 {
+                take(&mut filters[1], common + self.wide * (noise.next() - common))
+            } else {
+                first
+            };
+            *left += to_left * gain * first;
+            *right += to_right * gain * second;
+        }
+    }
+
+    /// The cymbal: 24 partials from `from` to `to` hertz that die the faster the higher they are, and noise above `hz`.
+    fn metal(&self, touch: &Touch, random: &mut Random, canvas: &mut Canvas<'_>) {
+        const PARTIALS: u32 = 24;
+        let seconds = self.seconds * touch.shorter;
+        let spread = (self.to / self.from).ln();
+        let partials: Vec<Partial> = (0..PARTIALS)
+            .map(|number| {
+                let along = (number as f32 + random.unit() as f32) / PARTIALS as f32;
+                let hz = self.from * touch.unit * (spread * along).exp();
+                let side = self.wide * random.bipolar();
+                Partial {
+                    hz,
+                    amplitude: 0.2
+                        * touch.level
+                        * touch.bright.powf(2.0 * along)
+                        * if hz < self.hz { 0.35 } else { 1.0 },
+                    seconds: seconds * random.between(0.5, 1.0) as f32 * (1.2 - 0.6 * along),
+                    place: ((touch.sides.1 - touch.sides.0) * 0.8 + side).clamp(-1.0, 1.0),
+                }
+            })
+            .collect();
+        let hold = if self.gate_ms > 0.0 { 0.001 * self.gate_ms } else { 1.2 * seconds };
+        let attack = 0.001 * self.attack_ms.max(0.3);
+        ring(&partials, Gesture { attack, hold, release: 0.05 }, canvas);
+        self.noise(&Touch { level: 0.8 * touch.level, ..*touch }, true, random, canvas);
+    }
+
+    fn ring(&self, touch: &Touch, place: f32, random: &mut Random, canvas: &mut Canvas<'_>) {
+        let partials: Vec<Partial> = self
+            .modes
+            .iter()
+            .map(|&[ratio, level, seconds]| {
+                let force = if ratio > 1.01 { touch.bright } else { 1.0 };
+                Partial {
+                    hz: self.hz * touch.unit * ratio,
+                    amplitude: touch.level * level * force * random.between(0.8, 1.2) as f32,
+                    seconds: seconds * self.seconds * touch.shorter,
+                    place: place + self.wide * random.bipolar(),
+                }
+            })
+            .collect();
+        let hold = if self.gate_ms > 0.0 { 0.001 * self.gate_ms } else { 60.0 };
+        ring(&partials, Gesture { attack: 0.001 * self.attack_ms.max(0.5), hold, release: 0.05 }, canvas);
+    }
+
+    fn rise(&self, touch: &Touch, random: &mut Random, canvas: &mut Canvas<'_>) {
+        const CONTROL: usize = 64;
+        let length = frames(touch.seconds);
+        let mut filters = [Filter::default(); 2];
+        let mut noise = Noise::new(random);
+        let blocks = canvas.left.chunks_mut(CONTROL).zip(canvas.right.chunks_mut(CONTROL));
+        for (block, (left, right)) in blocks.enumerate().take(length.div_ceil(CONTROL)) {
+            let along = (block * CONTROL) as f32 / length as f32;
+            let hz = self.from * (self.to / self.from).powf(along);
+            filters[0].tune(hz, self.q);
+            filters[1].tune(1.06 * hz, self.q);
+            for (i, (l, r)) in left.iter_mut().zip(right.iter_mut()).enumerate() {
+                let at = block * CONTROL + i;
+                let along = at as f32 / length as f32;
+                // The last milliseconds are damped so that the bar line is clean.
+                let end = (length.saturating_sub(at) as f32 / 480.0).min(1.0);
+                let gain =
+                    1.6 * touch.level * (0.08 + 0.92 * along * along) * end * (at as f32 / 480.0).min(1.0);
+                *l += gain * filters[0].next(noise.next()).band;
+                *r += gain * filters[1].next(noise.next()).band;
+            }
+        }
+    }
+
+    fn register(&self, touch: &Touch, random: &mut Random, canvas: &mut Canvas<'_>) {
+        let (to_left, to_right) = touch.sides;
+        let bend = (-1.0 / (0.001 * self.fall_ms.max(0.1) * RATE)).exp();
+        let mut above = self.from - self.to;
+        let (mut clock, mut held) = (0.0_f32, 0.5_f32);
+        let mut bits = random.bits();
+        let sides = canvas.left.iter_mut().zip(canvas.right.iter_mut());
+        for (gain, (left, right)) in self.envelope(touch).zip(sides) {
+            clock += (self.to + above) / RATE;
+            above *= bend;
+            if clock >= 1.0 {
+                clock -= 1.0;
+                bits = bits.rotate_right(1) ^ ((bits & 1) << 14);
+                held = if bits & 1 == 0 { 0.5 } else { -0.5 };
+            }
+            *left += to_left * gain * held;
+            *right += to_right * gain * held;
         }
     }
 }
 
-/// Six squares that fit no scale, and noise, through a high-pass: hats and cymbals.
-fn metal(level: f32, high_pass: f32, seconds: f32, place: f32, random: &mut Random, canvas: &mut Canvas<'_>) {
-    const CLUSTER: [f32; 6] = [263.0, 400.0, 421.0, 474.0, 587.0, 845.0];
-    let steps = CLUSTER.map(|hz| turn(hz * 6.3 * (1.0 + 0.01 * random.bipolar())));
-    let mut phases = CLUSTER.map(|_| (random.bits() >> 32) as u32);
-    let mut filter = Filter::new(high_pass.min(15_000.0), 0.8);
-    let (to_left, to_right) = pan(place);
-    let fall = decay(seconds);
-    let mut amplitude = level;
-    let length = frames(seconds * 1.3);
-    for (i, (left, right)) in canvas.left.iter_mut().zip(canvas.right.iter_mut()).take(length).enumerate() {
-        let mut cluster = 0.0;
-        for (phase, step) in phases.iter_mut().zip(steps) {
-            *phase = phase.wrapping_add(step);
-            cluster += if *phase < 1 << 31 { 0.3 } else { -0.3 };
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_is_whole() {
+        let kits: BTreeMap<String, Recipes> = toml::from_str(include_str!("kits.toml")).unwrap();
+        let all: Vec<Drum> = kits["base"].drums.keys().copied().collect();
+        assert_eq!(all.len(), 45, "the kit that the others are like has every drum");
+        for (name, kit) in &kits {
+            assert!(kit.like.as_ref().is_none_or(|like| kits.contains_key(like)), "{name}: like");
+            assert!(name == "base" || all.iter().all(|&drum| !recipe(name, drum).is_empty()), "{name}");
         }
-        let noise = random.bipolar();
-        let sample = amplitude * filter.next(cluster + 1.3 * noise).high * (i as f32 / 20.0).min(1.0);
-        *left += to_left * sample;
-        *right += to_right * sample;
-        amplitude *= fall;
-    }
-}
-
-fn bell(modes: &[f32], level: f32, seconds: f32, place: f32, canvas: &mut Canvas<'_>) {
-    let partials: Vec<Partial> =
-        modes.iter().map(|&hz| Partial { hz, amplitude: level, seconds, place }).collect();
-    ring(&partials, Gesture { attack: 0.001, hold: seconds, release: 0.3 }, canvas);
-}
-
-/// Three hands that are not quite together, and the room.
-fn clap(v: f32, bright: f32, random: &mut Random, canvas: &mut Canvas<'_>) {
-    for (delay, level, seconds) in [(0.0, 0.2, 0.03), (0.011, 0.2, 0.03), (0.023, 0.3, 0.2)] {
-        let from = frames(delay).min(canvas.left.len());
-        let mut later = Canvas { left: &mut canvas.left[from..], right: &mut canvas.right[from..] };
-        Hiss::at(1500.0 * bright, 0.9, level * v, seconds).add(0.0, random, &mut later);
-    }
-}
-
-/// A cymbal roll that grows over the whole note.
-fn swell(cue: &Cue, random: &mut Random, canvas: &mut Canvas<'_>) {
-    let length = frames(cue.seconds);
-    let mut filters = [Filter::new(5200.0, 0.6), Filter::new(5600.0, 0.6)];
-    for (i, (left, right)) in canvas.left.iter_mut().zip(canvas.right.iter_mut()).take(length).enumerate() {
-        let along = i as f32 / length as f32;
-        // The last milliseconds are damped so that the bar line is clean.
-        let gain =
-            0.12 * cue.velocity * (0.12 + 0.88 * along * along) * ((length - i) as f32 / 480.0).min(1.0);
-        *left += gain * filters[0].next(random.bipolar()).band;
-        *right += gain * filters[1].next(random.bipolar()).band;
     }
 }

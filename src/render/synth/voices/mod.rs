@@ -1,45 +1,48 @@
 //! The synthesiser: one note at a time into sound, added to where it belongs. Nothing in here knows of bars or chords.
+//!
+//! One file per kind of voice; what makes one instrument of a kind differ from another stands in `instruments.toml`, with the
+//! names of the fields of the kind's struct.
 
-mod bank;
-mod held;
-mod kit;
 mod signal;
-mod struck;
+mod wave;
+mod bank;
+mod string;
+mod players;
+mod piano;
+mod pluck;
+mod modal;
+mod fm;
+mod patch;
+mod organ;
+mod bowed;
+mod blown;
+mod choir;
+mod kit;
 mod texture;
 
-pub(super) use kit::Make;
-pub(super) use signal::{RATE, pan};
+pub(super) use signal::{Filter, RATE, pan};
 pub(super) use texture::{Texture, Weather};
 
 use serde::Deserialize;
 
-use super::score::{Note, Tone};
+use super::style::Drum;
 use crate::audio::Random;
 
 /// What makes an instrument's sound.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[derive(Clone, Debug, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
 pub(super) enum Voice {
-    Piano,
-    ElectricPiano,
-    Organ,
-    Strings,
-    Pad,
-    Choir,
-    Brass,
-    Lead,
-    SynthBass,
-    Flute,
-    Guitar,
-    Harp,
-    Bass,
-    UprightBass,
-    Bells,
-    Marimba,
+    Piano(piano::Piano),
+    Pluck(pluck::Pluck),
+    Modal(modal::Modal),
+    Fm(fm::Fm),
+    Patch(patch::Patch),
+    Organ(organ::Organ),
+    Bowed(bowed::Bowed),
+    Blown(blown::Blown),
+    Choir(choir::Choir),
     /// Drums and percussion.
-    Kit {
-        make: Make,
-    },
+    Kit(kit::Kit),
     /// A sound that runs through a section.
     Texture {
         of: Weather,
@@ -53,19 +56,60 @@ pub(super) struct Canvas<'a> {
     pub(super) right: &'a mut [f32],
 }
 
+impl Canvas<'_> {
+    /// The rest, from a frame on; empty past the end.
+    fn after(&mut self, frames: usize) -> Canvas<'_> {
+        let from = frames.min(self.left.len());
+        Canvas { left: &mut self.left[from..], right: &mut self.right[from..] }
+    }
+}
+
+/// How a note is played beyond its pitch and its force. Neutral by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Articulation {
+    /// How far the palm or a mute damps it: 0 open, 1 dead.
+    pub(super) mute: f32,
+    /// Slurred from the note before: the pitch slides, the attack is soft.
+    pub(super) legato: bool,
+    /// Brighter and stronger than its velocity says, 0 to 1.
+    pub(super) accent: f32,
+}
+
 /// How a note is to sound.
 #[derive(Clone, Copy, Debug)]
-struct Cue {
-    hz: f32,
+pub(super) struct Cue {
+    pub(super) hz: f32,
     /// How long it is held.
-    seconds: f32,
+    pub(super) seconds: f32,
     /// 0 to 1.
-    velocity: f32,
+    pub(super) velocity: f32,
     /// 1 is neutral; scales cutoffs.
-    brightness: f32,
+    pub(super) brightness: f32,
+    /// How far it is muted, 0 to 1.
+    pub(super) mute: f32,
+    /// The pitch that it is slurred from.
+    pub(super) from_hz: Option<f32>,
+    /// Seconds of a sixteenth, for what moves in time.
+    pub(super) sixteenth: f32,
 }
 
 impl Cue {
+    /// A note without anything special, at 120 beats per minute.
+    pub(super) fn plain(hz: f32, seconds: f32, velocity: f32) -> Self {
+        Self { hz, seconds, velocity, brightness: 1.0, mute: 0.0, from_hz: None, sixteenth: 0.125 }
+    }
+
+    /// The same note as it is articulated; `before` is the pitch of the note that it follows directly.
+    pub(super) fn articulated(self, how: Articulation, before: Option<f32>) -> Self {
+        Self {
+            velocity: (self.velocity * (1.0 + 0.25 * how.accent)).min(1.0),
+            brightness: self.brightness * (1.0 + 0.2 * how.accent),
+            mute: how.mute.clamp(0.0, 1.0),
+            from_hz: before.filter(|_| how.legato),
+            ..self
+        }
+    }
+
     /// The MIDI pitch.
     fn pitch(&self) -> f32 {
         69.0 + 12.0 * (self.hz / 440.0).log2()
@@ -77,42 +121,40 @@ pub(super) fn hertz(pitch: i32) -> f32 {
     440.0 * ((pitch - 69) as f32 / 12.0).exp2()
 }
 
-/// Adds one note to the canvas. `tuning` is what tuned drums are tuned to, in hertz.
-pub(super) fn play(
-    voice: Voice,
-    note: &Note,
-    tuning: f32,
-    brightness: f32,
-    random: &mut Random,
-    canvas: &mut Canvas<'_>,
-) {
-    let (hz, drum) = match note.tone {
-        Tone::Pitch(pitch) => (hertz(pitch), None),
-        Tone::Hit(drum) => (tuning, Some(drum)),
-    };
-    let cue = Cue { hz, seconds: note.seconds as f32, velocity: note.velocity, brightness };
-    if let (Some(drum), Voice::Kit { make }) = (drum, voice) {
-        kit::play(make, drum, &cue, random, canvas);
-        return;
+impl Voice {
+    /// Whether notes that follow each other directly slide by themselves.
+    pub(super) fn glides(&self) -> bool {
+        matches!(self, Self::Patch(patch) if patch.glides())
     }
-    match voice {
-        Voice::Piano => struck::piano(&cue, random, canvas),
-        Voice::ElectricPiano => struck::electric_piano(&cue, canvas),
-        Voice::Organ => held::organ(&cue, canvas),
-        Voice::Strings => held::strings(&cue, random, canvas),
-        Voice::Pad => held::pad(&cue, random, canvas),
-        Voice::Choir => held::choir(&cue, random, canvas),
-        Voice::Brass => held::brass(&cue, random, canvas),
-        Voice::Lead => held::lead(&cue, random, canvas),
-        Voice::SynthBass => held::synth_bass(&cue, random, canvas),
-        Voice::Flute => held::flute(&cue, random, canvas),
-        Voice::Guitar => struck::guitar(&cue, random, canvas),
-        Voice::Harp => struck::harp(&cue, random, canvas),
-        Voice::Bass => struck::bass(&cue, random, canvas),
-        Voice::UprightBass => struck::upright_bass(&cue, random, canvas),
-        Voice::Bells => struck::bells(&cue, random, canvas),
-        Voice::Marimba => struck::marimba(&cue, random, canvas),
-        // Kits have no pitched notes, textures no notes: the composer writes none.
-        Voice::Kit { .. } | Voice::Texture { .. } => {}
+
+    /// Adds one pitched note to the canvas.
+    pub(super) fn play(&self, cue: &Cue, random: &mut Random, canvas: &mut Canvas<'_>) {
+        match self {
+            Self::Piano(piano) => piano.play(cue, random, canvas),
+            Self::Pluck(pluck) => pluck.play(cue, random, canvas),
+            Self::Modal(modal) => modal.play(cue, random, canvas),
+            Self::Fm(fm) => fm.play(cue, random, canvas),
+            Self::Patch(patch) => patch.play(cue, random, canvas),
+            Self::Organ(organ) => organ.play(&Cue { from_hz: None, ..*cue }, random, canvas),
+            Self::Bowed(bowed) => bowed.play(cue, random, canvas),
+            Self::Blown(blown) => blown.play(cue, random, canvas),
+            Self::Choir(choir) => choir.play(cue, random, canvas),
+            // Kits have no pitched notes, textures no notes: the composer writes none.
+            Self::Kit(_) | Self::Texture { .. } => {}
+        }
+    }
+
+    /// Adds one hit to the canvas. The cue's pitch is what tuned drums are tuned to.
+    pub(super) fn hit(&self, drum: Drum, cue: &Cue, random: &mut Random, canvas: &mut Canvas<'_>) {
+        if let Self::Kit(kit) = self {
+            kit.play(drum, cue, random, canvas);
+        }
+    }
+
+    /// Adds what sounds under all the notes of a part: the drone of a bagpipe.
+    pub(super) fn under(&self, tonic: f32, cue: &Cue, random: &mut Random, canvas: &mut Canvas<'_>) {
+        if let Self::Blown(blown) = self {
+            blown.drone(tonic, cue, random, canvas);
+        }
     }
 }

@@ -1,19 +1,23 @@
-//! The small parts that voices are made of: a sine, a saw, filters, decays.
+//! The small parts that voices are made of: a sine, noise, filters, decays, a moving pitch.
 
 use std::sync::LazyLock;
+
+use serde::Deserialize;
+
+use crate::audio::Random;
 
 /// Frames per second of everything in this engine.
 pub(in crate::render::synth) const RATE: f32 = 48_000.0;
 
 const SINE_BITS: u32 = 12;
-static SINE: LazyLock<Vec<f32>> = LazyLock::new(|| {
-    let size = 1_usize << SINE_BITS;
-    (0..=size).map(|i| (i as f64 / size as f64 * std::f64::consts::TAU).sin() as f32).collect()
+static SINE: LazyLock<Box<[f32; (1 << SINE_BITS) + 1]>> = LazyLock::new(|| {
+    let size = f64::from(1_u32 << SINE_BITS);
+    Box::new(std::array::from_fn(|i| (i as f64 / size * std::f64::consts::TAU).sin() as f32))
 });
 
 /// One period of a sine to look up.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Sine(&'static [f32]);
+pub(super) struct Sine(&'static [f32; (1 << SINE_BITS) + 1]);
 
 impl Sine {
     pub(super) fn table() -> Self {
@@ -24,7 +28,7 @@ impl Sine {
     #[inline]
     pub(super) fn at(self, phase: u32) -> f32 {
         let index = (phase >> (32 - SINE_BITS)) as usize;
-        let part = (phase << SINE_BITS) as f32 * (1.0 / 4_294_967_296.0);
+        let part = ((phase >> 4) & 0xffff) as i32 as f32 * (1.0 / 65_536.0);
         let (a, b) = (self.0[index], self.0[index + 1]);
         a + (b - a) * part
     }
@@ -36,31 +40,35 @@ pub(super) fn turn(hz: f32) -> u32 {
     (f64::from(hz) / f64::from(RATE) * 4_294_967_296.0) as u32
 }
 
-/// A saw of unit amplitude at phase `t` in [0, 1), its step rounded off over one frame (polyBLEP), where `dt` is the phase
-/// per frame.
-#[inline]
-pub(super) fn saw(t: f32, dt: f32) -> f32 {
-    2.0 * t - 1.0 - step(t, dt)
+const NOISE_BITS: u32 = 16;
+/// Frames of noise that are read in a row.
+const RUN: usize = 64;
+static NOISE: LazyLock<Box<[f32; 1 << NOISE_BITS]>> = LazyLock::new(|| {
+    let mut random = Random::stream(0, "noise table");
+    Box::new(std::array::from_fn(|_| random.bipolar()))
+});
+
+/// White noise in [-1, 1): short runs of a table in a random order, which costs a fraction of drawing every sample.
+#[derive(Clone, Debug)]
+pub(super) struct Noise {
+    table: &'static [f32; 1 << NOISE_BITS],
+    random: Random,
+    at: usize,
 }
 
-/// A square wave made as [`saw`] is.
-#[inline]
-pub(super) fn square(t: f32, dt: f32) -> f32 {
-    let half = if t < 0.5 { t + 0.5 } else { t - 0.5 };
-    let level = if t < 0.5 { 1.0 } else { -1.0 };
-    level + step(t, dt) - step(half, dt)
-}
+impl Noise {
+    pub(super) fn new(random: &mut Random) -> Self {
+        Self { table: &NOISE, random: Random::new(random.bits()), at: 0 }
+    }
 
-#[inline]
-fn step(t: f32, dt: f32) -> f32 {
-    if t < dt {
-        let x = t / dt;
-        x + x - x * x - 1.0
-    } else if t > 1.0 - dt {
-        let x = (t - 1.0) / dt;
-        x * x + x + x + 1.0
-    } else {
-        0.0
+    #[inline]
+    pub(super) fn next(&mut self) -> f32 {
+        if self.at.is_multiple_of(RUN) {
+            self.at = (self.random.bits() as usize) & !(RUN - 1);
+        }
+        let sample = self.table[self.at & ((1 << NOISE_BITS) - 1)];
+        self.at += 1;
+        sample
     }
 }
 
@@ -74,9 +82,12 @@ pub(super) fn frames(seconds: f32) -> usize {
     (seconds * RATE).max(0.0) as usize
 }
 
+/// -400 dB: keeps filters from denormal numbers in silence, in which processors are many times slower.
+const BARELY: f32 = 1e-20;
+
 /// A state-variable filter of second order (Zavalishin's topology-preserving form). Stable at any setting.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Filter {
+pub(in crate::render::synth) struct Filter {
     g: f32,
     k: f32,
     a: f32,
@@ -86,34 +97,106 @@ pub(super) struct Filter {
 
 /// The outputs of a [`Filter`].
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bands {
-    pub(super) low: f32,
-    pub(super) band: f32,
-    pub(super) high: f32,
+pub(in crate::render::synth) struct Bands {
+    pub(in crate::render::synth) low: f32,
+    pub(in crate::render::synth) band: f32,
+    pub(in crate::render::synth) high: f32,
 }
 
 impl Filter {
     /// A filter at a frequency; `q` of 0.707 has no resonance.
-    pub(super) fn new(hz: f32, q: f32) -> Self {
+    pub(in crate::render::synth) fn new(hz: f32, q: f32) -> Self {
         let mut filter = Self::default();
         filter.tune(hz, q);
         filter
     }
 
-    pub(super) fn tune(&mut self, hz: f32, q: f32) {
+    pub(in crate::render::synth) fn tune(&mut self, hz: f32, q: f32) {
         self.g = (std::f32::consts::PI * hz.clamp(10.0, 0.45 * RATE) / RATE).tan();
         self.k = 1.0 / q;
         self.a = 1.0 / (1.0 + self.g * (self.g + self.k));
     }
 
+    /// The same setting with the memory of another filter.
+    pub(super) fn with_state(self, other: &Self) -> Self {
+        Self { one: other.one, two: other.two, ..self }
+    }
+
     #[inline]
-    pub(super) fn next(&mut self, input: f32) -> Bands {
-        let high = (input - (self.g + self.k) * self.one - self.two) * self.a;
+    pub(in crate::render::synth) fn next(&mut self, input: f32) -> Bands {
+        let high = (input + BARELY - (self.g + self.k) * self.one - self.two) * self.a;
         let band = self.g * high + self.one;
         let low = self.g * band + self.two;
         self.one = self.g * high + band;
         self.two = self.g * band + low;
         Bands { low, band, high }
+    }
+}
+
+/// How the pitch of a note moves around what is written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bend {
+    /// Octaves off at the start, and the time constant in which that goes.
+    from: f32,
+    rate: f32,
+    vibrato: Vibrato,
+    /// Radians at the start of the note.
+    angle: f32,
+}
+
+/// A pitch that swings.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Vibrato {
+    /// How far to each side.
+    pub(super) cents: f32,
+    /// How often in a second.
+    pub(super) hz: f32,
+    /// Seconds until it is fully there.
+    pub(super) delay: f32,
+}
+
+impl Default for Vibrato {
+    fn default() -> Self {
+        Self { cents: 0.0, hz: 5.2, delay: 0.5 }
+    }
+}
+
+impl Bend {
+    /// A pitch that stays.
+    pub(super) fn still() -> Self {
+        Self { from: 0.0, rate: 0.0, vibrato: Vibrato::default(), angle: 0.0 }
+    }
+
+    /// Comes from `octaves` above the note, with a time constant in seconds.
+    pub(super) fn approach(&mut self, octaves: f32, seconds: f32) {
+        self.from = octaves;
+        self.rate = 1.0 / seconds.max(1e-3);
+    }
+
+    /// Swings, a little differently in each note.
+    pub(super) fn swing(&mut self, vibrato: Vibrato, random: &mut Random) {
+        self.vibrato = Vibrato { hz: vibrato.hz * random.between(0.94, 1.06) as f32, ..vibrato };
+        self.angle = std::f32::consts::TAU * random.unit() as f32;
+    }
+
+    /// Whether the pitch never moves.
+    pub(super) fn is_still(&self) -> bool {
+        self.from == 0.0 && self.vibrato.cents == 0.0
+    }
+
+    /// The pitch as a multiple of the written one, `seconds` into the note.
+    pub(super) fn ratio(&self, seconds: f32) -> f32 {
+        let mut octaves = 0.0;
+        if self.from != 0.0 {
+            octaves += self.from * (-seconds * self.rate).exp();
+        }
+        if self.vibrato.cents != 0.0 {
+            let there = (seconds / self.vibrato.delay.max(0.01)).min(1.0);
+            let angle = self.angle + std::f32::consts::TAU * self.vibrato.hz * seconds;
+            octaves += self.vibrato.cents / 1200.0 * there * there * angle.sin();
+        }
+        octaves.exp2()
     }
 }
 
@@ -137,18 +220,23 @@ mod tests {
     }
 
     #[test]
-    fn a_saw_has_no_direct_voltage_and_little_alias() {
-        let dt = 1234.5 / RATE;
-        let mut t = 0.0;
-        let mut sum = 0.0_f64;
-        for _ in 0..48_000 {
-            sum += f64::from(saw(t, dt));
-            t += dt;
-            if t >= 1.0 {
-                t -= 1.0;
-            }
+    fn noise_is_white() {
+        let mut noise = Noise::new(&mut Random::new(3));
+        let samples: Vec<f32> = (0..96_000).map(|_| noise.next()).collect();
+        let power: f32 = samples.iter().map(|s| s * s).sum();
+        assert!((power / 96_000.0 - 1.0 / 3.0).abs() < 0.01, "{power}");
+        for lag in [1, 2, 63, 64, 4096] {
+            let alike: f32 = samples.iter().zip(&samples[lag..]).map(|(a, b)| a * b).sum();
+            assert!((alike / power).abs() < 0.02, "{alike} at {lag}");
         }
-        assert!((sum / 48_000.0).abs() < 2e-3, "{sum}");
+    }
+
+    #[test]
+    fn a_pitch_arrives_where_it_is_written() {
+        let mut bend = Bend::still();
+        bend.approach(-1.0, 0.05);
+        assert!((bend.ratio(0.0) - 0.5).abs() < 1e-3);
+        assert!((bend.ratio(0.6) - 1.0).abs() < 1e-3);
     }
 
     #[test]

@@ -1,0 +1,117 @@
+//! Drive: soft saturation at twice the rate, and the cabinet of a guitar amplifier.
+
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+
+use crate::render::synth::{track::Stereo, voices::Filter};
+
+/// An amplifier.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Drive {
+    /// 0 hardly warm, 1 as far as it goes.
+    amount: f32,
+    /// Whether a loudspeaker in a box is heard in place of the amplifier itself.
+    #[serde(default)]
+    cabinet: bool,
+}
+
+const TAPS: usize = 16;
+/// Values halfway between two samples: a windowed sinc over sixteen of them.
+static HALFWAY: LazyLock<[f32; TAPS]> = LazyLock::new(|| {
+    let taps: [f64; TAPS] = std::array::from_fn(|k| {
+        let x = k as f64 - (TAPS as f64 / 2.0 - 0.5);
+        let window = (std::f64::consts::PI * x / (TAPS as f64 + 1.0)).cos().powi(2);
+        (std::f64::consts::PI * x).sin() / (std::f64::consts::PI * x) * window
+    });
+    let sum: f64 = taps.iter().sum();
+    taps.map(|tap| (tap / sum) as f32)
+});
+
+/// Frames that are worked on at a time.
+const BLOCK: usize = 512;
+/// What a voice reaches at its loudest, which keeps its level whatever the drive.
+const USUAL: f32 = 0.25;
+
+impl Drive {
+    pub(super) fn apply(self, sound: &mut Stereo) {
+        let gain = 1.0 + 45.0 * self.amount * self.amount;
+        let level = USUAL / soften(gain * USUAL);
+        for side in [&mut sound.left, &mut sound.right] {
+            if self.cabinet {
+                // What is muddy when it is driven goes out before.
+                let mut tight = Filter::new(130.0, 0.6);
+                for sample in side.iter_mut() {
+                    *sample = tight.next(*sample).high;
+                }
+            }
+            saturate(side, gain, level);
+            if self.cabinet {
+                speak(side);
+            }
+        }
+    }
+}
+
+/// A rational approximation of the hyperbolic tangent.
+#[inline]
+fn soften(x: f32) -> f32 {
+    let x = x.clamp(-3.0, 3.0);
+    x * (27.0 + x * x) / (27.0 + 9.0 * x * x)
+}
+
+/// Softens samples and what lies halfway between them, and takes the mean of both over the band.
+fn saturate(side: &mut [f32], gain: f32, level: f32) {
+    let taps = *HALFWAY;
+    let edge = TAPS / 2;
+    let input = padded(side, edge);
+    let shape = |x: f32| level * soften(gain * x);
+    let mut between = vec![0.0_f32; side.len() + 2 * edge];
+    convolve(&taps, &input, &mut between[edge..edge + side.len()]);
+    for sample in &mut between {
+        *sample = shape(*sample);
+    }
+    for sample in side.iter_mut() {
+        *sample = 0.5 * shape(*sample);
+    }
+    // The value at a sample from those halfway to its sides.
+    let mut rest = vec![0.0_f32; side.len()];
+    convolve(&taps, &between, &mut rest);
+    for (sample, rest) in side.iter_mut().zip(rest) {
+        *sample += 0.5 * rest;
+    }
+}
+
+fn padded(side: &[f32], edge: usize) -> Vec<f32> {
+    let mut padded = vec![0.0; side.len() + 2 * edge];
+    // The first tap stands for the sample edge - 1 frames back.
+    padded[edge - 1..edge - 1 + side.len()].copy_from_slice(side);
+    padded
+}
+
+/// `out[i]` is the sum of `taps[k] * input[i + k]`.
+fn convolve(taps: &[f32; TAPS], input: &[f32], out: &mut [f32]) {
+    for (start, block) in (0..).step_by(BLOCK).zip(out.chunks_mut(BLOCK)) {
+        for (k, tap) in taps.iter().enumerate() {
+            for (sum, sample) in block.iter_mut().zip(&input[start + k..]) {
+                *sum += tap * sample;
+            }
+        }
+    }
+}
+
+/// A loudspeaker in a box: nothing below 90 Hz, a rise around 2.4 kHz, little above 4.8 kHz.
+fn speak(side: &mut [f32]) {
+    let mut box_ = Filter::new(95.0, 0.9);
+    let mut rise = Filter::new(2400.0, 1.1);
+    let mut scoop = Filter::new(480.0, 0.9);
+    let mut top = [Filter::new(4800.0, 0.8), Filter::new(5600.0, 0.6)];
+    for sample in side {
+        let mut x = box_.next(*sample).high;
+        x += 0.5 * rise.next(x).band;
+        x -= 0.28 * scoop.next(x).band;
+        x = top[0].next(x).low;
+        *sample = top[1].next(x).low;
+    }
+}

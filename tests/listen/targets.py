@@ -1,0 +1,25 @@
+"""What is measured and how much of it must be met. `MEASURES`: name -> (share, of what, in words)."""
+
+MEASURES = {
+    "plan": (1.00, "the plan says what the prompt says: style, tempo, key, metre, techniques"),
+    "midi": (1.00, "the MIDI file is of type 1 and has the plan's tempo, key and section markers"),
+    "metre": (1.00, "the metre in the MIDI file is the plan's"),
+    "tempo": (0.95, "heard tempo within 2 % of the plan's, or of a multiple of it (counted apart)"),
+    "key heard": (0.90, "key by detectors on the sound"),
+    "key written": (0.90, "key by profile on the notes"),
+    "scale": (0.90, "melody notes in the scale, in diatonic styles"),
+    "present": (1.00, "instruments that the prompt names have notes and a stem that sounds"),
+    "absent": (1.00, "instruments that the prompt excludes have neither notes nor a stem"),
+    "motif": (0.90, "the motif comes back in choruses and the ending"),
+    "contrast": (0.90, "neighbouring sections differ in loudness or density as their energy does"),
+    "loudness": (1.00, "integrated loudness within 0.5 LU of the target"),
+    "true peak": (1.00, "true peak under the ceiling"),
+    "clicks": (1.00, "no clicks"),
+    "silence": (1.00, "no holes, no late start, no silent tail"),
+    "offset": (1.00, "no DC offset"),
+    "stereo": (0.90, "correlation of left and right inside the style's range"),
+    "slope": (0.90, "slope of the spectrum inside the style's range"),
+    "crest": (0.90, "crest factor inside the style's range"),
+    "seeds": (1.00, "two seeds of one prompt differ"),
+    "repeat": (1.00, "one seed twice gives the same samples and the same MIDI bytes"),
+}
