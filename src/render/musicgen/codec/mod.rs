@@ -35,7 +35,7 @@ mod weights;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Config, ConfigError};
+pub use config::Config;
 pub use stream::Decoder;
 pub use weights::Weights;
 
