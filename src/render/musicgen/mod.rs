@@ -25,6 +25,7 @@ pub mod delay;
 mod error;
 mod fields;
 pub mod generate;
+pub mod hardware;
 pub mod model;
 mod position;
 pub mod precision;

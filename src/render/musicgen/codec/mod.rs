@@ -24,6 +24,7 @@ use crate::{
 mod config;
 mod conv;
 mod lstm;
+mod memory;
 mod pad;
 mod quantizer;
 mod rows;
@@ -36,6 +37,7 @@ mod weights;
 mod tests;
 
 pub use config::Config;
+pub use memory::{Held, Memory};
 pub use stream::Decoder;
 pub use weights::Weights;
 

@@ -133,6 +133,28 @@ fn a_decoder_gives_the_same_samples_whatever_the_pieces() {
     }
 }
 
+#[test]
+fn a_decoder_goes_on_from_the_memory_of_another() {
+    for codec in kinds() {
+        let quantizers = codec.config().quantizers();
+        for first in [0, 1, 2, 5, 9] {
+            let tokens = tokens(quantizers, 12, 16);
+            let mut one = codec.decoder(1).unwrap();
+            one.push(&part(&tokens, 0..first)).unwrap();
+            let memory = one.memory().unwrap();
+            let mut other = codec.decoder(1).unwrap().resume(&memory).unwrap();
+            assert_eq!(other.memory().unwrap(), memory);
+            let rest = part(&tokens, first..12);
+            assert_eq!(other.push(&rest).unwrap(), one.push(&rest).unwrap(), "after {first}");
+            assert_eq!(other.finish().unwrap(), one.finish().unwrap());
+            assert!(codec.decoder(2).unwrap().resume(&memory).is_err());
+            let mut foreign = memory.clone();
+            foreign[0].counts.pop();
+            assert!(codec.decoder(1).unwrap().resume(&foreign).is_err());
+        }
+    }
+}
+
 /// With the codec of MusicGen the first convolution looks three frames ahead, everything after it less than
 /// one.
 #[test]
