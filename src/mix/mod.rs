@@ -149,7 +149,8 @@ pub enum MixError {
 ///   over the last 5 ms that it has. The new section is untouched.
 /// - `crossfade`: the new section's lead fades in under the old section at constant power, whatever their correlation; from the
 ///   bar line on the new section stands alone.
-/// - `continue`: sections are added where they belong; ring-out sounds on under the sections that follow.
+/// - `continue`: sections are added where they belong; ring-out sounds on under the sections that follow. A section with a lead
+///   goes on in the sound of the one before: what that had from the lead on is replaced.
 ///
 /// The piece is cut at the plan's length. Mono out of more channels is their mean; more out of mono are copies.
 ///
@@ -171,6 +172,25 @@ pub fn join(
     };
     let slots = Slot::all(plan, spec.rate);
     convert(place(&slots, sections, spec, cancel)?, output, plan.total_frames as usize, cancel)
+}
+
+/// Joins the sections of `plan`, in order, and leaves the result as the engine made it: at its rate and channels, to the end of
+/// the last section's sound.
+///
+/// # Errors
+/// When the sections do not fit the plan, or have samples that are no numbers.
+pub fn raw(plan: &Plan, sections: Vec<Rendered>, cancel: &dyn Cancel) -> Result<Pcm, MixError> {
+    let planned = plan.sections.len();
+    let Some(last) = sections.last().filter(|_| sections.len() == planned) else {
+        return Err(MixError::Count { planned, rendered: sections.len() });
+    };
+    let spec = last.sound.spec();
+    let mut slots = Slot::all(plan, spec.rate);
+    if let Some(slot) = slots.last_mut() {
+        slot.check(last, spec)?;
+        slot.end = slot.start + last.sound.frames().saturating_sub(last.lead_frames);
+    }
+    Ok(place(&slots, sections, spec, cancel)?.sound)
 }
 
 /// The sections on one timeline, still at the engine's rate and channels. One section per slot.

@@ -32,6 +32,7 @@ fn section(slot: &Slot, spec: Spec, ring: usize, mut sample: impl FnMut(usize, u
         lead_frames: slot.lead,
         stems: Vec::new(),
         played: None,
+        tokens: None,
         tail: Vec::new(),
     }
 }
@@ -223,7 +224,7 @@ fn stems_sum_to_the_sound() {
             for stem in &stems {
                 sound.add_at(0, &stem.sound);
             }
-            Rendered { sound, lead_frames: slot.lead, stems, played: None, tail: Vec::new() }
+            Rendered { sound, lead_frames: slot.lead, stems, played: None, tokens: None, tail: Vec::new() }
         };
         slots.iter().enumerate().map(rendered).collect()
     };
@@ -380,4 +381,41 @@ fn notes_are_cut_where_the_sound_is() {
     assert_eq!(played.beats.len(), 4);
     sections[2].played = None;
     assert_eq!(place(&slots, sections, MONO, &Never).unwrap().played, None, "half of the notes is no piece");
+}
+
+/// A stream in three sections: each one ends as if nothing more came, and the next brings the real end with it.
+#[test]
+fn a_section_that_continues_with_a_lead_replaces_the_end_of_the_one_before() {
+    let mut slots = slots(&[TransitionKind::Cut, TransitionKind::Continue, TransitionKind::Continue]);
+    let whole = music(1);
+    // The lead may reach into the section before the one before.
+    let leads = [0, 1300, BAR + 70];
+    let mut sections = Vec::new();
+    for (index, (slot, lead)) in slots.iter_mut().zip(leads).enumerate() {
+        slot.lead = lead;
+        let settled = slot.end.saturating_sub(leads.get(index + 1).copied().unwrap_or_default());
+        let of_stream = |frame, channel| if frame < settled { whole(frame, channel) } else { 0.7 };
+        sections.push(section(slot, STEREO, 0, of_stream));
+        slot.lead = 0;
+    }
+    let mix = place(&slots, sections, STEREO, &Never).unwrap();
+    for (channel, plane) in mix.sound.planes().iter().enumerate() {
+        let expected: Vec<f32> = (0..3 * BAR).map(|frame| whole(frame, channel) as f32).collect();
+        assert!(*plane == expected);
+    }
+}
+
+#[test]
+fn a_section_may_end_a_little_early_but_not_begin_before_the_piece() {
+    let slots = slots(&[TransitionKind::Cut, TransitionKind::Continue]);
+    let cut = |short: usize| {
+        let mut section = section(&slots[0], MONO, 0, sine(100.0, 0.0));
+        section.sound.resize(BAR - short);
+        slots[0].check(&section, MONO)
+    };
+    assert_eq!(cut(960), Ok(()));
+    assert!(matches!(cut(961), Err(MixError::Short { .. })));
+    let mut early = section(&slots[1], MONO, BAR + 1, sine(100.0, 0.0));
+    early.lead_frames = BAR + 1;
+    assert!(matches!(slots[1].check(&early, MONO), Err(MixError::Lead { .. })));
 }

@@ -1,19 +1,29 @@
 //! Walks a plan through an engine, section by section.
 
-use std::ops::ControlFlow;
+use std::{
+    ops::{ControlFlow, Range},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+};
 
 use crate::{
     plan::Plan,
-    render::{Engine, EngineError, Rendered, SectionSpec, Watch},
+    render::{Engine, EngineError, Limits, Rendered, SectionSpec, Watch},
     request::Request,
+    wire::TransitionKind,
 };
 
-/// Renders every section of a plan in order; each may go on from the one before.
+/// Renders every section of a plan; each may go on from the one before. Sections that do not go on from another are rendered
+/// at the same time, as many as the engine likes.
 ///
-/// `progress` hears the number of the section and the share of it that is done, 0 to 1; to break is to cancel.
+/// `progress` hears the number of the section and the share of it that is done, 0 to 1; to break is to cancel. It may hear of
+/// several sections in turn, of each one what never falls.
 ///
 /// # Errors
-/// The first error of the engine, or [`EngineError::Unsupported`] for a section longer than it can render.
+/// An error of the engine, or [`EngineError::Unsupported`] for a section longer than it can render.
 pub fn sections(
     engine: &dyn Engine,
     plan: &Plan,
@@ -21,46 +31,123 @@ pub fn sections(
     progress: &(dyn Fn(usize, f64) -> ControlFlow<()> + Sync),
 ) -> Result<Vec<Rendered>, EngineError> {
     let limits = engine.limits();
-    let rate = limits.spec.rate;
-    let mut rendered: Vec<Rendered> = Vec::with_capacity(plan.sections.len());
+    check_lengths(engine, plan, &limits)?;
+    let work = Work { engine, plan, request, limits, progress, stop: AtomicBool::new(false) };
+    if work.limits.at_once <= 1 {
+        return work.chain(0..plan.sections.len());
+    }
+    work.chains(&chains(plan))
+}
+
+/// The longest runs of sections that go on from each other.
+fn chains(plan: &Plan) -> Vec<Range<usize>> {
+    let mut chains: Vec<Range<usize>> = Vec::new();
     for (index, section) in plan.sections.iter().enumerate() {
-        if let Some(longest) =
-            limits.longest_section_seconds.filter(|longest| section.length_seconds > *longest)
-        {
-            return Err(EngineError::Unsupported {
-                engine: engine.name().to_owned(),
-                section: section.id.clone(),
-                reason: format!(
-                    "it lasts {:.1} s, the longest possible is {longest} s",
-                    section.length_seconds
-                ),
-            });
+        match chains.last_mut() {
+            Some(chain) if section.transition.kind == TransitionKind::Continue => chain.end = index + 1,
+            _ => chains.push(index..index + 1),
         }
-        let spec = SectionSpec {
+    }
+    chains
+}
+
+fn check_lengths(engine: &dyn Engine, plan: &Plan, limits: &Limits) -> Result<(), EngineError> {
+    let Some(longest) = limits.longest_section_seconds else { return Ok(()) };
+    match plan.sections.iter().find(|section| section.length_seconds > longest) {
+        Some(section) => Err(EngineError::Unsupported {
+            engine: engine.name().to_owned(),
+            section: section.id.clone(),
+            reason: format!("it lasts {:.1} s, the longest possible is {longest} s", section.length_seconds),
+        }),
+        None => Ok(()),
+    }
+}
+
+struct Work<'a> {
+    engine: &'a dyn Engine,
+    plan: &'a Plan,
+    request: &'a Request,
+    limits: Limits,
+    progress: &'a (dyn Fn(usize, f64) -> ControlFlow<()> + Sync),
+    /// Set when a chain failed: then the others need not go on.
+    stop: AtomicBool,
+}
+
+impl Work<'_> {
+    /// Every chain, several at the same time. Of several errors the first in the order of the piece that is no answer to another.
+    fn chains(&self, chains: &[Range<usize>]) -> Result<Vec<Rendered>, EngineError> {
+        let next = AtomicUsize::new(0);
+        let done: Vec<Mutex<Option<Result<Vec<Rendered>, EngineError>>>> =
+            chains.iter().map(|_| Mutex::new(None)).collect();
+        let take_chains = || {
+            while let Some(number) =
+                Some(next.fetch_add(1, Ordering::Relaxed)).filter(|it| *it < chains.len())
+            {
+                let made = self.chain(chains[number].clone());
+                if made.is_err() {
+                    self.stop.store(true, Ordering::Relaxed);
+                }
+                *done[number].lock().unwrap_or_else(PoisonError::into_inner) = Some(made);
+            }
+        };
+        thread::scope(|scope| {
+            for _ in 1..self.limits.at_once.min(chains.len()) {
+                scope.spawn(take_chains);
+            }
+            take_chains();
+        });
+        let mut sections = Vec::with_capacity(self.plan.sections.len());
+        let mut failed = None;
+        for made in done {
+            match made.into_inner().unwrap_or_else(PoisonError::into_inner) {
+                Some(Ok(made)) => sections.extend(made),
+                Some(Err(error)) if matches!(failed, None | Some(EngineError::Cancelled)) => {
+                    failed = Some(error)
+                }
+                Some(Err(_)) | None => {}
+            }
+        }
+        failed.map_or(Ok(sections), Err)
+    }
+
+    /// One chain in order.
+    fn chain(&self, chain: Range<usize>) -> Result<Vec<Rendered>, EngineError> {
+        let mut rendered: Vec<Rendered> = Vec::with_capacity(chain.len());
+        for index in chain {
+            let spec = self.spec(index);
+            let section = self.engine.render(&spec, rendered.last(), &OneSection { index, work: self })?;
+            rendered.push(section);
+            if (self.progress)(index, 1.0).is_break() {
+                return Err(EngineError::Cancelled);
+            }
+        }
+        Ok(rendered)
+    }
+
+    fn spec(&self, index: usize) -> SectionSpec<'_> {
+        let (plan, rate) = (self.plan, self.limits.spec.rate);
+        SectionSpec {
             plan,
             index,
             lead_frames: plan.lead_at(index, rate),
             frames: plan.start_at(index + 1, rate) - plan.start_at(index, rate),
-            negative_prompt: &request.negative_prompt,
-            sampling: request.sampling,
-            stems: request.output.stems,
-        };
-        let watch = OneSection { index, progress };
-        rendered.push(engine.render(&spec, rendered.last(), &watch)?);
-        if progress(index, 1.0).is_break() {
-            return Err(EngineError::Cancelled);
+            negative_prompt: &self.request.negative_prompt,
+            sampling: self.request.sampling,
+            stems: self.request.output.stems,
         }
     }
-    Ok(rendered)
 }
 
 struct OneSection<'a> {
     index: usize,
-    progress: &'a (dyn Fn(usize, f64) -> ControlFlow<()> + Sync),
+    work: &'a Work<'a>,
 }
 
 impl Watch for OneSection<'_> {
     fn progress(&self, done: f64) -> ControlFlow<()> {
-        (self.progress)(self.index, done)
+        if self.work.stop.load(Ordering::Relaxed) {
+            return ControlFlow::Break(());
+        }
+        (self.work.progress)(self.index, done)
     }
 }

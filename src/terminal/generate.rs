@@ -16,10 +16,11 @@ use serde::Serialize;
 use super::{Failure, describe, options::RequestOptions, print, print_json, progress::TerminalProgress};
 use crate::{
     app,
-    artifact::{Destination, Files},
+    artifact::{Destination, Files, RawFiles},
     config::{Export, Rendering},
     job::run::{self, Order, RunError},
     plan::{self, Plan},
+    render::engines::Chosen,
     request::Request,
     wire::Manifest,
 };
@@ -29,7 +30,8 @@ use crate::{
 pub(super) struct Generate {
     #[command(flatten)]
     request: RequestOptions,
-    /// Where the audio goes; the manifest is written beside it as .json. Default: the title and the seed.
+    /// Where the audio goes; the manifest is written beside it as .json. Default: the title and the seed; with --raw or --tokens
+    /// no audio but theirs.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Write one unmastered 32-bit float WAV per instrument group into this directory.
@@ -41,6 +43,15 @@ pub(super) struct Generate {
     /// Write the notes as a standard MIDI file: tempo, metre, key, section markers, a track per part.
     #[arg(long, value_name = "FILE")]
     midi: Option<PathBuf>,
+    /// Make one section and give the engine the prompt word for word.
+    #[arg(long, conflicts_with_all = ["plan", "from"])]
+    single: bool,
+    /// Write what the engine made into this 32-bit float WAV: at its own rate and channels, not mastered.
+    #[arg(long, value_name = "FILE")]
+    raw: Option<PathBuf>,
+    /// Write the tokens that the sound was made of into this JSON file, of an engine that has tokens.
+    #[arg(long, value_name = "FILE")]
+    tokens: Option<PathBuf>,
     /// Overwrite files that exist; stems of an earlier piece in the directory of stems are deleted.
     #[arg(short, long)]
     force: bool,
@@ -69,10 +80,20 @@ struct Report<'a> {
 impl Generate {
     pub(super) fn run(self, rendering: &Rendering) -> Result<(), Failure> {
         let (wire, again) = self.request.into_request(self.stems.is_some(), self.output.as_deref())?;
-        let request = Request::new(wire, &self.export.defaults())?;
+        let mut request = Request::new(wire, &self.export.defaults())?;
         let chosen = app::engines(rendering)?.choose(&request)?;
         // Planned here for the file's name, and so that a wrong request is refused before anything starts.
-        let plan = plan::plan(&request)?;
+        let mut plan = plan::plan(&request)?;
+        if self.single {
+            request.plan = Some(plan.single());
+            plan = plan::plan(&request)?;
+        }
+        let raw = RawFiles { sound: self.raw, tokens: self.tokens, overwrite: self.force };
+        raw.check(&*chosen.engine, &plan)?;
+        let extras = [&self.picture, &self.midi, &self.stems];
+        if !raw.is_empty() && self.output.is_none() && extras.iter().all(|path| path.is_none()) {
+            return write_raw(&request, &chosen, &raw, self.quiet || self.json, self.json);
+        }
         let audio = self.output.unwrap_or_else(|| default_name(&plan, &request));
         let manifest = audio.with_extension("json");
         let files = Files {
@@ -86,17 +107,19 @@ impl Generate {
         files.check()?;
         files.check_notes(&*chosen.engine)?;
 
-        let interrupted = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&interrupted);
-        ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))
-            .map_err(|error| Failure::Setup(std::io::Error::other(error)))?;
-
+        let interrupted = interrupted()?;
         let start = Instant::now();
         let describe: fn(&Plan) -> String = if self.json { |_| String::new() } else { describe::plan };
         let progress = TerminalProgress::new(&interrupted, self.quiet || self.json, describe);
         let destination = Destination::Files(files.clone());
         let created_at = again.map_or_else(Timestamp::now, |manifest| manifest.provenance.created_at);
-        let order = Order { request: &request, chosen: &chosen, destination: &destination, created_at };
+        let order = Order {
+            request: &request,
+            chosen: &chosen,
+            destination: &destination,
+            raw: (!raw.is_empty()).then_some(&raw),
+            created_at,
+        };
         let made = run::piece(&order, &progress);
         progress.finish();
         let piece = match made {
@@ -117,6 +140,49 @@ impl Generate {
         }
         print(&summary(&files, &piece, seconds))
     }
+}
+
+/// Whether the person at the terminal wants it to end.
+fn interrupted() -> Result<Arc<AtomicBool>, Failure> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&interrupted);
+    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))
+        .map_err(|error| Failure::Setup(std::io::Error::other(error)))?;
+    Ok(interrupted)
+}
+
+/// What `--json` prints when only raw files are made.
+#[derive(Serialize)]
+struct RawReport<'a> {
+    raw: Option<&'a Path>,
+    tokens: Option<&'a Path>,
+    seconds: f64,
+}
+
+/// Makes what the engine gives, and no piece of it.
+fn write_raw(
+    request: &Request,
+    chosen: &Chosen,
+    files: &RawFiles,
+    quiet: bool,
+    json: bool,
+) -> Result<(), Failure> {
+    let interrupted = interrupted()?;
+    let start = Instant::now();
+    let progress = TerminalProgress::new(&interrupted, quiet, |_| String::new());
+    let made = run::raw(request, chosen, files, Timestamp::now(), &progress);
+    progress.finish();
+    match made {
+        Err(RunError::Cancelled) => return Err(Failure::Interrupted),
+        made => made?,
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    if json {
+        let (raw, tokens) = (files.sound.as_deref(), files.tokens.as_deref());
+        return print_json(&RawReport { raw, tokens, seconds });
+    }
+    let paths = files.sound.iter().chain(&files.tokens);
+    print(&paths.map(|path| format!("{}\n", path.display())).collect::<String>())
 }
 
 fn summary(files: &Files, piece: &Manifest, seconds: f64) -> String {

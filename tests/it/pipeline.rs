@@ -95,7 +95,7 @@ fn make(
     let engines = Engines::new(Arc::new(Synth::new(threads)));
     let chosen = engines.choose(request).unwrap();
     let created_at = Timestamp::UNIX_EPOCH;
-    piece(&Order { request, chosen: &chosen, destination: to, created_at }, listener)
+    piece(&Order { request, chosen: &chosen, destination: to, raw: None, created_at }, listener)
 }
 
 fn files(directory: &Path) -> Destination {
