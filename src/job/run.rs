@@ -89,7 +89,7 @@ fn rendered(
     progress: &dyn Progress,
 ) -> Result<(Plan, Vec<Rendered>), RunError> {
     enter(JobState::Planning, progress)?;
-    let plan = plan::plan(request)?;
+    let plan = plan::plan(&chosen.settle(request))?;
     progress.planned(&plan);
 
     enter(JobState::Rendering, progress)?;

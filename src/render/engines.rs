@@ -48,10 +48,19 @@ pub struct Engines {
 pub struct Chosen {
     /// The engine.
     pub engine: Arc<dyn Engine>,
+    /// As a request names it.
+    pub name: EngineChoice,
     /// Why, for people.
     pub reason: String,
     /// What of the request this engine will not use.
     pub warnings: Vec<String>,
+}
+
+impl Chosen {
+    /// The request as it is planned: for the engine that was taken.
+    pub fn settle(&self, request: &Request) -> Request {
+        Request { engine: self.name, ..request.clone() }
+    }
 }
 
 /// Why a request cannot be rendered here.
@@ -140,7 +149,8 @@ impl Engines {
             return Err(EngineChoiceError::Unsupported(unused.into_iter().map(refuse).collect()));
         }
         let warnings = unused.into_iter().map(|(field, why)| format!("{field} is not used: {why}")).collect();
-        Ok(Chosen { engine, reason, warnings })
+        let name = if engine.name() == MUSICGEN { EngineChoice::Musicgen } else { EngineChoice::Synth };
+        Ok(Chosen { engine, name, reason, warnings })
     }
 
     /// A model if there is one that fits, otherwise the synthesiser, and why.

@@ -151,3 +151,116 @@ impl Watch for OneSection<'_> {
         (self.work.progress)(self.index, done)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        audio::{Pcm, SampleRate, Spec},
+        plan::plan,
+        request::Defaults,
+        wire::{GenerationRequest, Transition},
+    };
+
+    /// Counts its progress to ten, and fails in one section.
+    #[derive(Debug)]
+    struct Counting {
+        at_once: usize,
+        fails_in: Option<usize>,
+    }
+
+    impl Engine for Counting {
+        fn name(&self) -> &'static str {
+            "counting"
+        }
+
+        fn limits(&self) -> Limits {
+            Limits {
+                spec: Spec { rate: SampleRate(100), channels: 1 },
+                longest_section_seconds: None,
+                at_once: self.at_once,
+                stems: false,
+                notes: false,
+                tokens: false,
+                samples_a_model: false,
+                memory_bytes: 0,
+                licence: String::new(),
+                model: None,
+            }
+        }
+
+        fn render(
+            &self,
+            section: &SectionSpec<'_>,
+            before: Option<&Rendered>,
+            watch: &dyn Watch,
+        ) -> Result<Rendered, EngineError> {
+            for step in 0..10 {
+                if watch.progress(f64::from(step) / 10.0).is_break() {
+                    return Err(EngineError::Cancelled);
+                }
+            }
+            if self.fails_in == Some(section.index) {
+                let source = Box::new(std::fmt::Error);
+                let section = section.index.to_string();
+                return Err(EngineError::Failed { engine: "counting".to_owned(), section, source });
+            }
+            Ok(Rendered {
+                sound: Pcm::silence(self.limits().spec, section.frames),
+                lead_frames: 0,
+                stems: Vec::new(),
+                played: None,
+                tokens: None,
+                tail: vec![section.index as u8, before.map_or(99, |before| before.tail[0])],
+            })
+        }
+    }
+
+    fn piece() -> (Request, Plan) {
+        use TransitionKind::{Continue, Crossfade, Cut};
+        let wire = GenerationRequest { prompt: "piano".into(), seed: Some(1), ..Default::default() };
+        let request = Request::new(wire, &Defaults::default()).unwrap();
+        let mut wire = plan(&request).unwrap().single();
+        let first = wire.sections[0].clone();
+        let section = |kind| {
+            let transition = Transition { kind, beats: 0.0 };
+            crate::wire::PlanSection { transition, bars: 1.0, ..first.clone() }
+        };
+        wire.sections = [Cut, Continue, Crossfade, Cut, Continue].map(section).to_vec();
+        (request, Plan::from_wire_unchecked(wire))
+    }
+
+    fn made(engine: &Counting, stop: Option<usize>) -> Result<Vec<Vec<u8>>, EngineError> {
+        let (request, plan) = piece();
+        let progress = |section, _| match stop {
+            Some(stop) if section >= stop => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        };
+        let made = sections(engine, &plan, &request, &progress)?;
+        Ok(made.into_iter().map(|section| section.tail).collect())
+    }
+
+    #[test]
+    fn sections_come_in_order_each_behind_the_one_that_it_continues() {
+        for at_once in [2, 3, 9] {
+            let found = made(&Counting { at_once, fails_in: None }, None).unwrap();
+            assert_eq!(found, [[0, 99], [1, 0], [2, 99], [3, 99], [4, 3]]);
+        }
+        let found = made(&Counting { at_once: 1, fails_in: None }, None).unwrap();
+        assert_eq!(found, [[0, 99], [1, 0], [2, 1], [3, 2], [4, 3]]);
+    }
+
+    #[test]
+    fn an_error_stops_the_others_and_is_the_one_that_is_told() {
+        for at_once in [1, 2, 9] {
+            for fails_in in 0..5 {
+                let error = made(&Counting { at_once, fails_in: Some(fails_in) }, None).unwrap_err();
+                let told =
+                    matches!(error, EngineError::Failed { section, .. } if section == fails_in.to_string());
+                assert!(told, "{fails_in} of {at_once}");
+            }
+            let stopped = made(&Counting { at_once, fails_in: None }, Some(3));
+            assert!(matches!(stopped, Err(EngineError::Cancelled)));
+        }
+    }
+}

@@ -49,8 +49,11 @@ impl Failure {
                 None => say(&format!("  {}: {}", error.field, error.message)),
             }
         }
-        if let Self::Engine(error @ EngineChoiceError::Unavailable { .. }) = self {
+        if let Self::Engine(error @ EngineChoiceError::Unavailable { cause, .. }) = self {
             say(&format!("  --engine: {error}"));
+            if let Some(cause) = &cause.source {
+                say(&format!("  {}", chain(&**cause)));
+            }
         }
         if let Self::Artifact(ArtifactError::Exists(_))
         | Self::Run(RunError::Artifact(ArtifactError::Exists(_))) = self
@@ -95,16 +98,20 @@ fn inside(error: &RunError) -> String {
         // These say all of it themselves.
         RunError::Artifact(cause) => cause.to_string(),
         RunError::Plan(_) => "the plan cannot be met".to_owned(),
-        error => {
-            let mut said = vec![error.to_string()];
-            let mut cause = error.source();
-            while let Some(inner) = cause {
-                said.push(inner.to_string());
-                cause = inner.source();
-            }
-            said.join(": ")
-        }
+        error => chain(error),
     }
+}
+
+/// An error with its causes.
+fn chain(error: &dyn Error) -> String {
+    let mut said = vec![error.to_string()];
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        said.push(inner.to_string());
+        cause = inner.source();
+    }
+    said.dedup();
+    said.join(": ")
 }
 
 /// The option that sets a field of the request.

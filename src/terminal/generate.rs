@@ -83,7 +83,7 @@ impl Generate {
         let mut request = Request::new(wire, &self.export.defaults())?;
         let chosen = app::engines(rendering)?.choose(&request)?;
         // Planned here for the file's name, and so that a wrong request is refused before anything starts.
-        let mut plan = plan::plan(&request)?;
+        let mut plan = plan::plan(&chosen.settle(&request))?;
         if self.single {
             request.plan = Some(plan.single());
             plan = plan::plan(&request)?;

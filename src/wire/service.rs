@@ -68,6 +68,7 @@ pub struct EngineInfo {
     /// What the model computes on: `cpu`, `cuda` or `metal`.
     pub device: Option<String>,
     /// Whether it is ready; one that is not loads its model first.
+    #[serde(default)]
     pub loaded: bool,
 }
 

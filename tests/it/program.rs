@@ -17,6 +17,8 @@ fn timbre(directory: &TempDir) -> Command {
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TIMBRE_")) {
         command.env_remove(name);
     }
+    // No models from outside either.
+    command.env("HF_HUB_CACHE", directory.path().join("hub"));
     command.current_dir(directory).stdin(Stdio::null());
     command
 }

@@ -13,7 +13,7 @@
 
 use std::{
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError},
 };
 
 use super::{
@@ -347,7 +347,13 @@ impl Engine for Player {
     }
 
     fn is_loaded(&self) -> bool {
-        self.shared.loaded().as_ref().is_some_and(|loaded| loaded.directory == self.found.directory)
+        // While one is being loaded the lock is held.
+        let slot = match self.shared.loaded.try_lock() {
+            Ok(slot) => slot,
+            Err(TryLockError::Poisoned(slot)) => slot.into_inner(),
+            Err(TryLockError::WouldBlock) => return false,
+        };
+        slot.as_ref().is_some_and(|loaded| loaded.directory == self.found.directory)
     }
 
     fn render(
