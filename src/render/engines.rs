@@ -54,7 +54,8 @@ impl Engines {
 
     /// Every engine, available or not.
     pub fn list(&self) -> Vec<EngineInfo> {
-        let Limits { spec, longest_section_seconds, stems, notes, licence, .. } = self.synth.limits();
+        let Limits { spec, longest_section_seconds, stems, notes, continues, follows_melody, licence, .. } =
+            self.synth.limits();
         let musicgen = EngineInfo {
             name: "musicgen".into(),
             available: false,
@@ -64,6 +65,8 @@ impl Engines {
             channels: None,
             stems: false,
             notes: false,
+            continues: false,
+            follows_melody: false,
             longest_section_seconds: None,
             licence: None,
         };
@@ -76,6 +79,8 @@ impl Engines {
             channels: u16::try_from(spec.channels).ok(),
             stems,
             notes,
+            continues,
+            follows_melody,
             longest_section_seconds,
             licence: Some(licence),
         };
@@ -116,6 +121,12 @@ fn unused_fields(request: &Request, limits: &Limits) -> Vec<(&'static str, Strin
             unused.push(("sampling", "the engine samples from no model".to_owned()));
         }
     }
+    if request.continue_from.is_some() && !limits.continues {
+        unused.push(("continue_from", "the engine cannot go on from a sound".to_owned()));
+    }
+    if request.melody_from.is_some() && !limits.follows_melody {
+        unused.push(("melody_from", "the engine cannot follow the melody of a sound".to_owned()));
+    }
     if request.output.stems && !limits.stems {
         unused.push(("output.stems", "the engine gives no stems".to_owned()));
     }
@@ -129,7 +140,7 @@ mod tests {
         audio::{SampleRate, Spec},
         render::{EngineError, Rendered, SectionSpec, Watch},
         request::Defaults,
-        wire::{GenerationRequest, Sampling},
+        wire::{AudioSource, GenerationRequest, Sampling},
     };
 
     #[derive(Debug)]
@@ -147,6 +158,8 @@ mod tests {
                 stems: true,
                 notes: true,
                 samples_a_model: false,
+                continues: false,
+                follows_melody: false,
                 licence: "none".into(),
                 model: None,
             }
@@ -180,5 +193,24 @@ mod tests {
         let sampling = Some(Sampling { top_k: Some(10), ..Sampling::default() });
         assert!(matches!(choose(EngineChoice::Synth, sampling), Err(EngineChoiceError::Unsupported(_))));
         assert_eq!(choose(EngineChoice::Auto, sampling).unwrap().warnings.len(), 1);
+    }
+
+    #[test]
+    fn sounds_are_refused_by_an_engine_that_cannot_hear_them() {
+        let sound = AudioSource { audio_id: Some("0".repeat(64)), ..AudioSource::default() };
+        let wire = GenerationRequest {
+            prompt: "x".into(),
+            continue_from: Some(sound.clone()),
+            melody_from: Some(sound),
+            ..Default::default()
+        };
+        let asked = |engine| {
+            let wire = GenerationRequest { engine: Some(engine), ..wire.clone() };
+            Engines::new(Arc::new(Mute)).choose(&Request::new(wire, &Defaults::default()).unwrap())
+        };
+        let Err(EngineChoiceError::Unsupported(errors)) = asked(EngineChoice::Synth) else { panic!() };
+        let fields: Vec<&str> = errors.iter().map(|error| error.field.as_str()).collect();
+        assert_eq!(fields, ["continue_from", "melody_from"]);
+        assert_eq!(asked(EngineChoice::Auto).unwrap().warnings.len(), 2);
     }
 }

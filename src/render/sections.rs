@@ -6,11 +6,12 @@ use crate::{
     plan::Plan,
     render::{Engine, EngineError, Rendered, SectionSpec, Watch},
     request::Request,
+    source::Sources,
 };
 
 /// Renders every section of a plan in order; each may go on from the one before.
 ///
-/// `progress` hears the number of the section and the share of it that is done, 0 to 1; to break is to cancel.
+/// `sources` are the sounds that the request names, as far as the engine can use them. `progress` hears the number of the section and the share of it that is done, 0 to 1; to break is to cancel.
 ///
 /// # Errors
 /// The first error of the engine, or [`EngineError::Unsupported`] for a section longer than it can render.
@@ -18,6 +19,7 @@ pub fn sections(
     engine: &dyn Engine,
     plan: &Plan,
     request: &Request,
+    sources: &Sources,
     progress: &(dyn Fn(usize, f64) -> ControlFlow<()> + Sync),
 ) -> Result<Vec<Rendered>, EngineError> {
     let limits = engine.limits();
@@ -43,6 +45,8 @@ pub fn sections(
             frames: plan.start_at(index + 1, rate) - plan.start_at(index, rate),
             negative_prompt: &request.negative_prompt,
             sampling: request.sampling,
+            continued: sources.continued.as_ref().filter(|_| index == 0),
+            melody: sources.melody.as_ref(),
             stems: request.output.stems,
         };
         let watch = OneSection { index, progress };

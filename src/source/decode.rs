@@ -129,7 +129,10 @@ impl Decoding {
                         return Err(self.damaged("its rate or its channels change there"));
                     }
                 }
-                Err(Error::DecodeError(_)) if !self.begun => continue,
+                Err(Error::DecodeError(_)) if !self.begun => {
+                    self.advance(packet.dur.get())?;
+                    continue;
+                }
                 Err(error) => return Err(self.broken(error)),
             }
             self.begun = true;

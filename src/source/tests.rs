@@ -81,9 +81,15 @@ fn all(path: &Path) -> Result<Pcm, SourceError> {
     read(path, &Excerpt::default(), &Never)
 }
 
+/// How far two sounds are apart, but for the first and last 50 ms, where a lossy codec meets silence. One frame of delay would be
+/// 0.03 and more.
 fn furthest(one: &Pcm, other: &Pcm) -> f32 {
     assert_eq!((one.spec(), one.frames()), (other.spec(), other.frames()));
-    let pairs = one.planes().iter().flatten().zip(other.planes().iter().flatten());
+    let edge = RATE.frames(0.05);
+    let inner = |sound: &Pcm| -> Vec<f32> {
+        sound.planes().iter().flat_map(|plane| plane[edge..plane.len() - edge].to_vec()).collect()
+    };
+    let pairs = inner(one).into_iter().zip(inner(other));
     pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
@@ -95,8 +101,8 @@ fn every_format_gives_its_sound_on_the_sample() {
         ("wav", file(&tones_as_wav(24)).into_temp_path().keep().unwrap(), 1e-6),
         ("wav", file(&tones_as_wav(32)).into_temp_path().keep().unwrap(), 0.0),
         ("flac", file(&tones_as_flac()).into_temp_path().keep().unwrap(), 1e-6),
-        ("mp3", sound("tones.mp3"), 0.05),
-        ("ogg", sound("tones.ogg"), 0.08),
+        ("mp3", sound("tones.mp3"), 0.02),
+        ("ogg", sound("tones.ogg"), 0.02),
     ] {
         let contents = examine(&path, &Never).unwrap();
         let expected = Contents { format, spec: tones().spec(), frames: FRAMES as u64 };
@@ -126,12 +132,12 @@ fn an_excerpt_is_part_of_the_whole() {
             let found = read(&path, &excerpt, &Never).unwrap();
             let (first, last) = (RATE.frames(start), RATE.frames(end));
             for (found, whole) in found.planes().iter().zip(whole.planes()) {
-                assert_eq!(found, &whole[first..last], "{name} {start}");
+                assert!(found == &whole[first..last], "{name} {start}");
             }
         }
         let last = Excerpt { keep: Keep::Last(0.25), ..Excerpt::default() };
         let found = read(&path, &last, &Never).unwrap();
-        assert_eq!(found.planes()[0], whole.planes()[0][whole.frames() - RATE.frames(0.25)..], "{name}");
+        assert!(found.planes()[0] == whole.planes()[0][whole.frames() - RATE.frames(0.25)..], "{name}");
         let last = Excerpt { start_seconds: 0.5, end_seconds: Some(0.7), keep: Keep::Last(0.5) };
         assert_eq!(read(&path, &last, &Never).unwrap().frames(), RATE.frames(0.7) - RATE.frames(0.5));
     }
@@ -187,10 +193,10 @@ fn a_file_that_is_cut_off_says_where() {
         (fs::read(sound("tones.mp3")).unwrap(), "mp3"),
         (fs::read(sound("tones.ogg")).unwrap(), "ogg"),
     ] {
-        let half = file(&bytes[..bytes.len() / 2]);
-        match (all(half.path()), name) {
+        let part = file(&bytes[..bytes.len() * 3 / 4]);
+        match (all(part.path()), name) {
             (Err(SourceError::Truncated { at_seconds, .. }), _) => {
-                assert!((0.3..0.8).contains(&at_seconds), "{name}: {at_seconds}");
+                assert!((0.5..1.0).contains(&at_seconds), "{name}: {at_seconds}");
             }
             // The length of an Ogg stream stands at its end alone.
             (Ok(sound), "ogg") => assert!(sound.frames() < FRAMES),

@@ -13,12 +13,16 @@ use clap::Args;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Failure, describe, options::RequestOptions, print, print_json, progress::TerminalProgress};
+use super::{Failure, describe, options::{RequestOptions, check_sounds}, print, print_json, progress::TerminalProgress};
 use crate::{
     app,
     artifact::{Destination, Files},
     config::{Export, Rendering},
-    job::run::{self, Order, RunError},
+    cancel::Never,
+    job::{
+        run::{self, Order, RunError},
+        sources,
+    },
     plan::{self, Plan},
     request::Request,
     wire::Manifest,
@@ -68,11 +72,15 @@ struct Report<'a> {
 
 impl Generate {
     pub(super) fn run(self, rendering: &Rendering) -> Result<(), Failure> {
-        let (wire, again) = self.request.into_request(self.stems.is_some(), self.output.as_deref())?;
+        let given = self.request.sounds();
+        let (wire, again, sounds) = self.request.into_request(self.stems.is_some(), self.output.as_deref())?;
+        check_sounds(&wire, &sounds)?;
         let request = Request::new(wire, &self.export.defaults())?;
         let chosen = app::engines(rendering)?.choose(&request)?;
         // Planned here for the file's name, and so that a wrong request is refused before anything starts.
         let plan = plan::plan(&request)?;
+        let find = |audio_id: &str| sounds.get(audio_id).cloned();
+        let heard = sources::read(&request, &chosen.engine.limits(), &find, &Never)?;
         let audio = self.output.unwrap_or_else(|| default_name(&plan, &request));
         let manifest = audio.with_extension("json");
         let files = Files {
@@ -96,7 +104,13 @@ impl Generate {
         let progress = TerminalProgress::new(&interrupted, self.quiet || self.json, describe);
         let destination = Destination::Files(files.clone());
         let created_at = again.map_or_else(Timestamp::now, |manifest| manifest.provenance.created_at);
-        let order = Order { request: &request, chosen: &chosen, destination: &destination, created_at };
+        let order = Order {
+            request: &request,
+            chosen: &chosen,
+            sources: &heard,
+            destination: &destination,
+            created_at,
+        };
         let made = run::piece(&order, &progress);
         progress.finish();
         let piece = match made {
@@ -115,15 +129,17 @@ impl Generate {
                 piece: &piece,
             });
         }
-        print(&summary(&files, &piece, seconds))
+        print(&summary(&files, &given, &piece, seconds))
     }
 }
 
-fn summary(files: &Files, piece: &Manifest, seconds: f64) -> String {
+fn summary(files: &Files, sounds: &[(&str, PathBuf)], piece: &Manifest, seconds: f64) -> String {
     let row = |name: &str, value: String| format!("  {name:<10} {value}\n");
     let speed = piece.audio.duration_seconds / seconds;
+    let sounds: String =
+        sounds.iter().map(|(option, path)| format!(" {option} {}", quoted(path))).collect();
     let again = format!(
-        "timbre generate --from {} --output NEW.{}",
+        "timbre generate --from {}{sounds} --output NEW.{}",
         quoted(&files.manifest),
         piece.audio.format.extension()
     );

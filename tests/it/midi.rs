@@ -49,7 +49,7 @@ fn file(request: &Request) -> Vec<u8> {
     let chosen = Engines::new(Arc::new(Synth::new(2))).choose(request).unwrap();
     let destination = Destination::Files(files);
     let created_at = Timestamp::UNIX_EPOCH;
-    piece(&Order { request, chosen: &chosen, destination: &destination, created_at }, &Silent).unwrap();
+    piece(&Order { request, chosen: &chosen, sources: &Sources::default(), destination: &destination, created_at }, &Silent).unwrap();
     fs::read(at("a.mid")).unwrap()
 }
 

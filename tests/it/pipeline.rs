@@ -14,6 +14,7 @@ use timbre::{
     plan::Plan,
     render::{engines::Engines, synth::Synth},
     request::{Defaults, Request},
+    source::Sources,
     wire::{GenerationRequest, JobState, Manifest, OutputOptions},
 };
 
@@ -95,7 +96,7 @@ fn make(
     let engines = Engines::new(Arc::new(Synth::new(threads)));
     let chosen = engines.choose(request).unwrap();
     let created_at = Timestamp::UNIX_EPOCH;
-    piece(&Order { request, chosen: &chosen, destination: to, created_at }, listener)
+    piece(&Order { request, chosen: &chosen, sources: &Sources::default(), destination: to, created_at }, listener)
 }
 
 fn files(directory: &Path) -> Destination {

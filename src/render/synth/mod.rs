@@ -70,6 +70,8 @@ impl Engine for Synth {
             stems: true,
             notes: true,
             samples_a_model: false,
+            continues: false,
+            follows_melody: false,
             licence: "what it makes belongs to whoever asked for it, without restrictions".to_owned(),
             model: None,
         }
