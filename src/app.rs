@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 #[cfg(feature = "musicgen")]
 use crate::render::musicgen::MusicGens;
 use crate::{
-    artifact::{ArtifactError, Shelf},
+    artifact::{ArtifactError, Shelf, Uploads},
     config::{ConfigError, Export, Rendering, Service as ServiceSettings},
     http,
     job::{JobStore, MemoryStore, memory, retention, run::Pipeline},
@@ -86,14 +86,20 @@ pub async fn serve(
         workers: settings.workers.get(),
         ..memory::Settings::default()
     }));
+    let uploads = Arc::new(Uploads::open(&shelf, settings.uploads())?);
     retention::reconcile(&*store, &shelf);
-    let runner = Arc::new(Pipeline { engines: Arc::clone(&engines), shelf: Arc::clone(&shelf) });
+    let runner = Arc::new(Pipeline {
+        engines: Arc::clone(&engines),
+        shelf: Arc::clone(&shelf),
+        uploads: Arc::clone(&uploads),
+    });
     let bench = Bench { store: Arc::clone(&store), runner, shelf: Arc::clone(&shelf) };
     let workers = Workers::start(settings.workers(), &bench).map_err(AppError::Threads)?;
     let service = http::Service::new(http::Parts {
         store,
         shelf,
         device: device(rendering, &engines),
+        uploads,
         engines,
         defaults: export.defaults(),
         workers: settings.workers.get(),

@@ -13,6 +13,7 @@ use crate::render::musicgen::{
     store::Store,
 };
 use crate::{
+    artifact::UploadSettings,
     audio::SampleRate,
     request::{DURATION_SECONDS, Defaults, Output, SAMPLE_RATE},
     wire::{BitDepth, DeviceInfo},
@@ -150,6 +151,15 @@ pub struct Service {
     /// Finished jobs to keep; the oldest are forgotten with their files.
     #[arg(long, env = "TIMBRE_KEEP_JOBS", value_name = "N", default_value = "200")]
     pub keep_jobs: NonZeroUsize,
+    /// MiB that one uploaded sound may have; a larger one is refused with 413.
+    #[arg(long, env = "TIMBRE_UPLOAD_LIMIT", value_name = "MIB", default_value = "256")]
+    pub upload_limit: NonZeroUsize,
+    /// Uploaded sounds to keep; those that were not used for the longest time are removed.
+    #[arg(long, env = "TIMBRE_KEEP_UPLOADS", value_name = "N", default_value = "100")]
+    pub keep_uploads: NonZeroUsize,
+    /// MiB that all uploaded sounds may have together.
+    #[arg(long, env = "TIMBRE_UPLOAD_SPACE", value_name = "MIB", default_value = "2048")]
+    pub upload_space: NonZeroUsize,
     /// Seconds that running jobs may go on after a shutdown was asked for.
     #[arg(long, env = "TIMBRE_DRAIN_TIMEOUT", value_name = "SECONDS", default_value_t = 30)]
     pub drain_timeout: u64,
@@ -279,6 +289,15 @@ impl Service {
     /// When the address is not a loopback address and `--insecure` was not given.
     pub fn check(&self) -> Result<(), ConfigError> {
         if self.host.is_loopback() || self.insecure { Ok(()) } else { Err(ConfigError::Exposed(self.host)) }
+    }
+
+    /// How much callers may bring.
+    pub fn uploads(&self) -> UploadSettings {
+        UploadSettings {
+            largest: (self.upload_limit.get() as u64) << 20,
+            keep: self.keep_uploads.get(),
+            space: (self.upload_space.get() as u64) << 20,
+        }
     }
 
     /// How many workers there are and how long they may take to leave.

@@ -28,11 +28,13 @@ mod shelf;
 mod staging;
 mod stems;
 mod tags;
+mod uploads;
 mod wav;
 
 pub use files::Files;
 pub use raw::{Raw, RawFiles};
 pub use shelf::{Shelf, Shelved};
+pub use uploads::{Examined, Held, Incoming, UploadError, UploadSettings, Uploads};
 
 /// Everything that a finished piece consists of, ready to be written.
 #[derive(Clone, Debug)]
@@ -167,7 +169,7 @@ pub enum ArtifactError {
 
 impl ArtifactError {
     /// Sorts a failure at `path` by what one can do about it.
-    fn io(path: impl Into<PathBuf>, source: io::Error) -> Self {
+    pub(crate) fn io(path: impl Into<PathBuf>, source: io::Error) -> Self {
         let path = path.into();
         match source.kind() {
             _ if Cancelled::is_in(&source) => Self::Cancelled(Cancelled),

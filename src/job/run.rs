@@ -5,9 +5,12 @@ use std::{fmt::Debug, ops::ControlFlow, sync::Arc};
 use jiff::Timestamp;
 use thiserror::Error;
 
-use super::JobId;
+use super::{
+    JobId,
+    sources::{self, SourceFault, SourcesError},
+};
 use crate::{
-    artifact::{self, ArtifactError, Destination, Finished, Raw, RawFiles, Shelf},
+    artifact::{self, ArtifactError, Destination, Finished, Raw, RawFiles, Shelf, Uploads},
     audio::Spec,
     cancel::Cancel,
     master::{self, MasterError, Target},
@@ -18,6 +21,7 @@ use crate::{
         engines::{Chosen, EngineChoiceError, Engines},
     },
     request::Request,
+    source::{SourceError, Sources},
     wire::{JobState, Manifest},
 };
 
@@ -26,10 +30,10 @@ use crate::{
 /// # Errors
 /// Why there is no piece; then nothing is left behind.
 pub fn piece(order: &Order<'_>, progress: &dyn Progress) -> Result<Manifest, RunError> {
-    let Order { request, chosen, destination, created_at, .. } = order;
+    let Order { request, chosen, sources, destination, created_at, .. } = order;
     let cancel = Heard(progress);
     let output = Spec { rate: request.output.rate, channels: request.output.channels };
-    let (plan, sections) = rendered(request, chosen, progress)?;
+    let (plan, sections) = rendered(request, chosen, sources, progress)?;
 
     enter(JobState::Mixing, progress)?;
     let raw = order.raw.map(|files| {
@@ -71,11 +75,12 @@ pub fn piece(order: &Order<'_>, progress: &dyn Progress) -> Result<Manifest, Run
 pub fn raw(
     request: &Request,
     chosen: &Chosen,
+    sources: &Sources,
     files: &RawFiles,
     created_at: Timestamp,
     progress: &dyn Progress,
 ) -> Result<(), RunError> {
-    let (plan, sections) = rendered(request, chosen, progress)?;
+    let (plan, sections) = rendered(request, chosen, sources, progress)?;
     enter(JobState::Mixing, progress)?;
     let cancel = Heard(progress);
     let sound = mix::raw(&plan, sections.clone(), &cancel)?;
@@ -86,6 +91,7 @@ pub fn raw(
 fn rendered(
     request: &Request,
     chosen: &Chosen,
+    sources: &Sources,
     progress: &dyn Progress,
 ) -> Result<(Plan, Vec<Rendered>), RunError> {
     enter(JobState::Planning, progress)?;
@@ -94,7 +100,7 @@ fn rendered(
 
     enter(JobState::Rendering, progress)?;
     let hear = |section, done| progress.rendered(section, done);
-    let sections = render::sections(&*chosen.engine, &plan, request, &hear)?;
+    let sections = render::sections(&*chosen.engine, &plan, request, sources, &hear)?;
     Ok((plan, sections))
 }
 
@@ -105,6 +111,8 @@ pub struct Order<'a> {
     pub request: &'a Request,
     /// Who renders it.
     pub chosen: &'a Chosen,
+    /// The sounds that the request names, as far as the engine can use them.
+    pub sources: &'a Sources,
     /// Where its files go.
     pub destination: &'a Destination,
     /// Where what the engine gave goes too.
@@ -146,14 +154,25 @@ pub struct Pipeline {
     pub engines: Arc<Engines>,
     /// Where artifacts go.
     pub shelf: Arc<Shelf>,
+    /// The sounds that callers have brought.
+    pub uploads: Arc<Uploads>,
 }
 
 impl Runner for Pipeline {
     fn run(&self, job: JobId, request: &Request, progress: &dyn Progress) -> Result<Manifest, RunError> {
         let chosen = self.engines.choose(request)?;
+        let find = |audio_id: &str| self.uploads.path(audio_id);
+        let sources = sources::read(request, &chosen.engine.limits(), &find, &Heard(progress))?;
         let destination = Destination::Shelf { shelf: (*self.shelf).clone(), job_id: job.to_string() };
         let created_at = Timestamp::now();
-        let order = Order { request, chosen: &chosen, destination: &destination, raw: None, created_at };
+        let order = Order {
+            request,
+            chosen: &chosen,
+            sources: &sources,
+            destination: &destination,
+            raw: None,
+            created_at,
+        };
         piece(&order, progress)
     }
 }
@@ -194,6 +213,9 @@ pub enum RunError {
     /// No engine can render it.
     #[error("no engine can render it")]
     Engine(#[from] EngineChoiceError),
+    /// A sound that it names cannot be used.
+    #[error("a sound of the request cannot be used")]
+    Source(#[source] SourcesError),
     /// A section could not be rendered.
     #[error("rendering failed")]
     Render(#[source] EngineError),
@@ -206,6 +228,15 @@ pub enum RunError {
     /// The artifact could not be written.
     #[error("the artifact could not be written")]
     Artifact(#[source] ArtifactError),
+}
+
+impl From<SourcesError> for RunError {
+    fn from(error: SourcesError) -> Self {
+        match error.fault {
+            SourceFault::Unreadable(SourceError::Cancelled(_)) => Self::Cancelled,
+            _ => Self::Source(error),
+        }
+    }
 }
 
 impl From<EngineError> for RunError {
@@ -256,6 +287,7 @@ impl RunError {
             Self::Cancelled => "cancelled",
             Self::Plan(_) => "invalid_plan",
             Self::Engine(_) => "engine_unavailable",
+            Self::Source(_) => "unreadable_audio",
             Self::Render(EngineError::Unsupported { .. }) => "engine_unsupported",
             Self::Render(EngineError::Model { .. }) => "model_unusable",
             Self::Render(_) => "engine_failed",
@@ -272,6 +304,7 @@ impl RunError {
             Self::Cancelled => "cancelled".to_owned(),
             Self::Plan(error) => format!("the plan cannot be honoured: {error}"),
             Self::Engine(error) => error.to_string(),
+            Self::Source(error) => error.to_string(),
             Self::Render(error @ (EngineError::Unsupported { .. } | EngineError::Model { .. })) => {
                 error.to_string()
             }

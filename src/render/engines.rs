@@ -112,6 +112,8 @@ impl Engines {
                 channels: None,
                 stems: false,
                 notes: false,
+                continues: false,
+                follows_melody: false,
                 longest_section_seconds: None,
                 licence: None,
                 model: None,
@@ -196,6 +198,8 @@ fn info(engine: &dyn Engine, reason: &str, default: bool) -> EngineInfo {
         channels: u16::try_from(limits.spec.channels).ok(),
         stems: limits.stems,
         notes: limits.notes,
+        continues: limits.continues,
+        follows_melody: limits.follows_melody,
         longest_section_seconds: limits.longest_section_seconds,
         licence: Some(limits.licence),
         model,
@@ -231,6 +235,12 @@ fn unused_fields(request: &Request, limits: &Limits) -> Vec<(&'static str, Strin
             unused.push(("sampling", "the engine samples from no model".to_owned()));
         }
     }
+    if request.continue_from.is_some() && !limits.continues {
+        unused.push(("continue_from", "the engine cannot go on from a sound".to_owned()));
+    }
+    if request.melody_from.is_some() && !limits.follows_melody {
+        unused.push(("melody_from", "the engine cannot follow the melody of a sound".to_owned()));
+    }
     if request.output.stems && !limits.stems {
         unused.push(("output.stems", "the engine gives no stems".to_owned()));
     }
@@ -244,7 +254,7 @@ mod tests {
         audio::{SampleRate, Spec},
         render::{EngineError, ModelFacts, Rendered, SectionSpec, Watch},
         request::Defaults,
-        wire::{GenerationRequest, Sampling},
+        wire::{AudioSource, GenerationRequest, Sampling},
     };
 
     #[derive(Debug)]
@@ -265,6 +275,8 @@ mod tests {
                 tokens: false,
                 samples_a_model: false,
                 memory_bytes: 0,
+                continues: false,
+                follows_melody: false,
                 licence: "none".into(),
                 model: None,
             }
@@ -402,5 +414,24 @@ mod tests {
         let refused = choose(&alone(), asked(EngineChoice::Synth));
         assert!(matches!(refused, Err(EngineChoiceError::Unsupported(_))));
         assert_eq!(choose(&alone(), asked(EngineChoice::Auto)).unwrap().warnings.len(), 1);
+    }
+
+    #[test]
+    fn sounds_are_refused_by_an_engine_that_cannot_hear_them() {
+        let sound = AudioSource { audio_id: Some("0".repeat(64)), ..AudioSource::default() };
+        let wire = GenerationRequest {
+            prompt: "x".into(),
+            continue_from: Some(sound.clone()),
+            melody_from: Some(sound),
+            ..Default::default()
+        };
+        let asked = |engine| {
+            let wire = GenerationRequest { engine: Some(engine), ..wire.clone() };
+            Engines::new(Arc::new(Mute)).choose(&Request::new(wire, &Defaults::default()).unwrap())
+        };
+        let Err(EngineChoiceError::Unsupported(errors)) = asked(EngineChoice::Synth) else { panic!() };
+        let fields: Vec<&str> = errors.iter().map(|error| error.field.as_str()).collect();
+        assert_eq!(fields, ["continue_from", "melody_from"]);
+        assert_eq!(asked(EngineChoice::Auto).unwrap().warnings.len(), 2);
     }
 }

@@ -54,6 +54,7 @@ pub trait Watch: Send + Sync {
 
 /// What an engine can do.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one thing that it can or cannot do")]
 pub struct Limits {
     /// Its own rate and channels: what [`Rendered`] has.
     pub spec: Spec,
@@ -71,6 +72,10 @@ pub struct Limits {
     pub samples_a_model: bool,
     /// What it takes beside the sound that it gives, at most: its model and what that works on.
     pub memory_bytes: u64,
+    /// Whether it can go on from a sound that it did not make ([`SectionSpec::continued`]).
+    pub continues: bool,
+    /// Whether it can follow the melody of a sound ([`SectionSpec::melody`]).
+    pub follows_melody: bool,
     /// Licence of what it makes, for people.
     pub licence: String,
     /// The model that it plays, when it has one.
@@ -104,6 +109,12 @@ pub struct SectionSpec<'a> {
     pub negative_prompt: &'a str,
     /// How tokens are drawn.
     pub sampling: Option<Sampling>,
+    /// What the piece goes on from, for its first section alone: the last seconds before its first frame, at the sound's own rate
+    /// and in mono or stereo. No part of the section. `None` for an engine that cannot go on from it.
+    pub continued: Option<&'a Pcm>,
+    /// Whose melody the piece follows, the same for every section: its first frame belongs to the piece's first frame. At its own
+    /// rate, in mono or stereo. `None` for an engine that cannot follow it.
+    pub melody: Option<&'a Pcm>,
     /// Whether [`Rendered::stems`] is wanted.
     pub stems: bool,
 }

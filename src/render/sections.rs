@@ -13,14 +13,16 @@ use crate::{
     plan::Plan,
     render::{Engine, EngineError, Limits, Rendered, SectionSpec, Watch},
     request::Request,
+    source::Sources,
     wire::TransitionKind,
 };
 
 /// Renders every section of a plan; each may go on from the one before. Sections that do not go on from another are rendered
 /// at the same time, as many as the engine likes.
 ///
-/// `progress` hears the number of the section and the share of it that is done, 0 to 1; to break is to cancel. It may hear of
-/// several sections in turn, of each one what never falls.
+/// `sources` are the sounds that the request names, as far as the engine can use them. `progress` hears the number of the section
+/// and the share of it that is done, 0 to 1; to break is to cancel. It may hear of several sections in turn, of each one what
+/// never falls.
 ///
 /// # Errors
 /// An error of the engine, or [`EngineError::Unsupported`] for a section longer than it can render.
@@ -28,11 +30,12 @@ pub fn sections(
     engine: &dyn Engine,
     plan: &Plan,
     request: &Request,
+    sources: &Sources,
     progress: &(dyn Fn(usize, f64) -> ControlFlow<()> + Sync),
 ) -> Result<Vec<Rendered>, EngineError> {
     let limits = engine.limits();
     check_lengths(engine, plan, &limits)?;
-    let work = Work { engine, plan, request, limits, progress, stop: AtomicBool::new(false) };
+    let work = Work { engine, plan, request, sources, limits, progress, stop: AtomicBool::new(false) };
     if work.limits.at_once <= 1 {
         return work.chain(0..plan.sections.len());
     }
@@ -67,6 +70,7 @@ struct Work<'a> {
     engine: &'a dyn Engine,
     plan: &'a Plan,
     request: &'a Request,
+    sources: &'a Sources,
     limits: Limits,
     progress: &'a (dyn Fn(usize, f64) -> ControlFlow<()> + Sync),
     /// Set when a chain failed: then the others need not go on.
@@ -133,6 +137,8 @@ impl Work<'_> {
             frames: plan.start_at(index + 1, rate) - plan.start_at(index, rate),
             negative_prompt: &self.request.negative_prompt,
             sampling: self.request.sampling,
+            continued: self.sources.continued.as_ref().filter(|_| index == 0),
+            melody: self.sources.melody.as_ref(),
             stems: self.request.output.stems,
         }
     }
@@ -184,6 +190,8 @@ mod tests {
                 tokens: false,
                 samples_a_model: false,
                 memory_bytes: 0,
+                continues: false,
+                follows_melody: false,
                 licence: String::new(),
                 model: None,
             }
@@ -236,7 +244,7 @@ mod tests {
             Some(stop) if section >= stop => ControlFlow::Break(()),
             _ => ControlFlow::Continue(()),
         };
-        let made = sections(engine, &plan, &request, &progress)?;
+        let made = sections(engine, &plan, &request, &Sources::default(), &progress)?;
         Ok(made.into_iter().map(|section| section.tail).collect())
     }
 

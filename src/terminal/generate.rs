@@ -13,15 +13,25 @@ use clap::Args;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Failure, describe, options::RequestOptions, print, print_json, progress::TerminalProgress};
+use super::{
+    Failure, describe,
+    options::{RequestOptions, check_sounds},
+    print, print_json,
+    progress::TerminalProgress,
+};
 use crate::{
     app,
     artifact::{Destination, Files, RawFiles},
+    cancel::Never,
     config::{Export, Rendering},
-    job::run::{self, Order, RunError},
+    job::{
+        run::{self, Order, RunError},
+        sources,
+    },
     plan::{self, Plan},
     render::engines::Chosen,
     request::Request,
+    source::Sources,
     wire::Manifest,
 };
 
@@ -79,7 +89,10 @@ struct Report<'a> {
 
 impl Generate {
     pub(super) fn run(self, rendering: &Rendering) -> Result<(), Failure> {
-        let (wire, again) = self.request.into_request(self.stems.is_some(), self.output.as_deref())?;
+        let given = self.request.sounds();
+        let (wire, again, sounds) =
+            self.request.into_request(self.stems.is_some(), self.output.as_deref())?;
+        check_sounds(&wire, &sounds)?;
         let mut request = Request::new(wire, &self.export.defaults())?;
         let chosen = app::engines(rendering)?.choose(&request)?;
         // Planned here for the file's name, and so that a wrong request is refused before anything starts.
@@ -90,9 +103,11 @@ impl Generate {
         }
         let raw = RawFiles { sound: self.raw, tokens: self.tokens, overwrite: self.force };
         raw.check(&*chosen.engine, &plan)?;
+        let find = |audio_id: &str| sounds.get(audio_id).cloned();
+        let heard = sources::read(&request, &chosen.engine.limits(), &find, &Never)?;
         let extras = [&self.picture, &self.midi, &self.stems];
         if !raw.is_empty() && self.output.is_none() && extras.iter().all(|path| path.is_none()) {
-            return write_raw(&request, &chosen, &raw, self.quiet || self.json, self.json);
+            return write_raw(&request, &chosen, &heard, &raw, (self.quiet || self.json, self.json));
         }
         let audio = self.output.unwrap_or_else(|| default_name(&plan, &request));
         let manifest = audio.with_extension("json");
@@ -116,6 +131,7 @@ impl Generate {
         let order = Order {
             request: &request,
             chosen: &chosen,
+            sources: &heard,
             destination: &destination,
             raw: (!raw.is_empty()).then_some(&raw),
             created_at,
@@ -138,7 +154,7 @@ impl Generate {
                 piece: &piece,
             });
         }
-        print(&summary(&files, &piece, seconds))
+        print(&summary(&files, &given, &piece, seconds))
     }
 }
 
@@ -163,14 +179,14 @@ struct RawReport<'a> {
 fn write_raw(
     request: &Request,
     chosen: &Chosen,
+    sources: &Sources,
     files: &RawFiles,
-    quiet: bool,
-    json: bool,
+    (quiet, json): (bool, bool),
 ) -> Result<(), Failure> {
     let interrupted = interrupted()?;
     let start = Instant::now();
     let progress = TerminalProgress::new(&interrupted, quiet, |_| String::new());
-    let made = run::raw(request, chosen, files, Timestamp::now(), &progress);
+    let made = run::raw(request, chosen, sources, files, Timestamp::now(), &progress);
     progress.finish();
     match made {
         Err(RunError::Cancelled) => return Err(Failure::Interrupted),
@@ -185,11 +201,12 @@ fn write_raw(
     print(&paths.map(|path| format!("{}\n", path.display())).collect::<String>())
 }
 
-fn summary(files: &Files, piece: &Manifest, seconds: f64) -> String {
+fn summary(files: &Files, sounds: &[(&str, PathBuf)], piece: &Manifest, seconds: f64) -> String {
     let row = |name: &str, value: String| format!("  {name:<10} {value}\n");
     let speed = piece.audio.duration_seconds / seconds;
+    let sounds: String = sounds.iter().map(|(option, path)| format!(" {option} {}", quoted(path))).collect();
     let again = format!(
-        "timbre generate --from {} --output NEW.{}",
+        "timbre generate --from {}{sounds} --output NEW.{}",
         quoted(&files.manifest),
         piece.audio.format.extension()
     );

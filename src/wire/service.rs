@@ -57,6 +57,12 @@ pub struct EngineInfo {
     pub stems: bool,
     /// Whether it knows its notes, so that pieces have a MIDI file.
     pub notes: bool,
+    /// Whether it can go on from a sound (`continue_from`).
+    #[serde(default)]
+    pub continues: bool,
+    /// Whether it can follow the melody of a sound (`melody_from`).
+    #[serde(default)]
+    pub follows_melody: bool,
     /// Longest section it renders at once, in seconds; null is no limit.
     pub longest_section_seconds: Option<f64>,
     /// Licence of what it makes.

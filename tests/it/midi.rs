@@ -49,8 +49,16 @@ fn file(request: &Request) -> Vec<u8> {
     let chosen = Engines::new(Arc::new(Synth::new(2))).choose(request).unwrap();
     let destination = Destination::Files(files);
     let created_at = Timestamp::UNIX_EPOCH;
-    piece(&Order { request, chosen: &chosen, destination: &destination, raw: None, created_at }, &Silent)
-        .unwrap();
+    let sources = Sources::default();
+    let order = Order {
+        request,
+        chosen: &chosen,
+        sources: &sources,
+        destination: &destination,
+        raw: None,
+        created_at,
+    };
+    piece(&order, &Silent).unwrap();
     fs::read(at("a.mid")).unwrap()
 }
 

@@ -14,6 +14,7 @@ use timbre::{
     plan::Plan,
     render::{engines::Engines, synth::Synth},
     request::{Defaults, Request},
+    source::Sources,
     wire::{GenerationRequest, JobState, Manifest, OutputOptions},
 };
 
@@ -95,7 +96,9 @@ fn make(
     let engines = Engines::new(Arc::new(Synth::new(threads)));
     let chosen = engines.choose(request).unwrap();
     let created_at = Timestamp::UNIX_EPOCH;
-    piece(&Order { request, chosen: &chosen, destination: to, raw: None, created_at }, listener)
+    let sources = Sources::default();
+    let order = Order { request, chosen: &chosen, sources: &sources, destination: to, raw: None, created_at };
+    piece(&order, listener)
 }
 
 fn files(directory: &Path) -> Destination {

@@ -12,6 +12,7 @@
 //! has what decoding the whole stream gives.
 
 use std::{
+    ops::ControlFlow,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError},
 };
@@ -19,6 +20,7 @@ use std::{
 use super::{
     ModelError, MusicGen,
     checkpoint::{Checkpoint, CheckpointError},
+    chroma::FollowedSound,
     codec::CodecError,
     codes::Codes,
     config::Config,
@@ -33,6 +35,8 @@ use super::{
 };
 use crate::{
     audio::{Pcm, Spec},
+    cancel::Cancel,
+    convert::{ConvertError, remix, resample},
     plan::Plan,
     render::{
         Engine, EngineError, Limits, ModelFacts, Rendered, SectionSpec, Watch,
@@ -164,6 +168,8 @@ fn limits(settings: &Settings, found: &Found, config: &Config, checkpoint: &Chec
         notes: false,
         tokens: true,
         samples_a_model: true,
+        continues: true,
+        follows_melody: config.melody.is_some(),
         memory_bytes: model::bytes(config, *precision) + model::codec_bytes(checkpoint) + rows,
         licence: found.licence(),
         model: Some(ModelFacts {
@@ -193,6 +199,8 @@ enum Fault {
     Codec(#[from] CodecError),
     #[error(transparent)]
     Joint(#[from] JointError),
+    #[error(transparent)]
+    Convert(#[from] ConvertError),
 }
 
 impl Player {
@@ -219,15 +227,16 @@ impl Player {
         before: Option<&Rendered>,
         watch: &dyn Watch,
     ) -> Result<Rendered, Fault> {
-        let stretch = Stretch::of(spec, before, &self.limits, model)?;
-        let Stretch { joint, frames, lead_frames } = &stretch;
-        let (codes, stream) = write(model, spec, &joint.stream, *frames, watch)?;
+        let stretch = Stretch::of(spec, before, model, watch)?;
+        let Stretch { joint, known, frames, lead_frames } = &stretch;
+        let (codes, stream) = write(model, spec, joint, *frames, watch)?;
         let channels = self.limits.spec.channels;
         let mut decoder = model.codec.decoder(channels)?;
         if !joint.decoder.is_empty() {
             decoder = decoder.resume(&joint.decoder)?;
         }
         let mut planes = vec![Vec::new(); channels];
+        append(&mut planes, decoder.push(known.as_slices())?);
         for start in (0..*frames).step_by(FRAMES_AT_ONCE) {
             let share = start as f64 / *frames as f64;
             go_on(watch, TOKENS_SHARE + (1.0 - TOKENS_SHARE) * share)?;
@@ -243,6 +252,9 @@ impl Player {
             decoder: decoder.memory()?,
         };
         append(&mut planes, decoder.finish()?);
+        for plane in &mut planes {
+            plane.drain(..plane.len().min(known.frames() * model.codec.config().hop()));
+        }
         Ok(Rendered {
             sound: Pcm::new(self.limits.spec, planes).map_err(CodecError::from)?,
             lead_frames: *lead_frames,
@@ -258,6 +270,8 @@ impl Player {
 struct Stretch {
     /// The stream before it.
     joint: Joint,
+    /// The tokens with which the stream begins and which are not of the section: those of a sound to go on from.
+    known: Codes,
     /// Frames of tokens that it adds.
     frames: usize,
     /// Samples that its sound starts before its bar line.
@@ -268,30 +282,38 @@ impl Stretch {
     fn of(
         spec: &SectionSpec<'_>,
         before: Option<&Rendered>,
-        limits: &Limits,
         model: &MusicGen,
-    ) -> Result<Self, JointError> {
+        watch: &dyn Watch,
+    ) -> Result<Self, Fault> {
         let SectionSpec { plan, index, .. } = *spec;
-        let rate = limits.spec.rate;
+        let (rate, hop) = (model.config.codec.rate(), model.config.codec.hop());
         let bar_line = plan.start_at(index, rate);
-        let (joint, lead_frames) = match before.filter(|_| continues(plan, index)) {
-            Some(before) => {
+        let codebooks = model.config.decoder.num_codebooks;
+        let mut known = Codes::empty(codebooks);
+        let (joint, lead_frames) = match (before.filter(|_| continues(plan, index)), spec.continued) {
+            (Some(before), _) => {
                 let joint = Joint::from_bytes(&before.tail)?;
-                let lead = bar_line.saturating_sub(joint.origin + joint.settled);
-                (joint, lead)
+                let lead = bar_line as isize - joint.origin - joint.settled as isize;
+                (joint, usize::try_from(lead).unwrap_or_default())
             }
-            None => {
+            (None, Some(sound)) => {
+                known = tokens_of(sound, model, watch)?;
+                let origin = bar_line as isize - (known.frames() * hop) as isize;
+                let stream = stream::Tail::after(&known, window(model));
+                (Joint { stream, ..Joint::start(origin, codebooks) }, 0)
+            }
+            (None, None) => {
                 let origin = bar_line.saturating_sub(spec.lead_frames);
-                (Joint::start(origin, model.config.decoder.num_codebooks), bar_line - origin)
+                (Joint::start(origin as isize, codebooks), bar_line - origin)
             }
         };
         let end = plan.sections.get(index + 1).map_or(plan.duration_seconds, |next| next.start_seconds);
-        let end = (end - rate.seconds(joint.origin)) * rate.hz() / model.config.codec.hop() as f64;
+        let end = (end - joint.origin as f64 / rate.hz()) * rate.hz() / hop as f64;
         // Under a section with a stream of its own there must be sound up to the bar line.
         let last = index + 1 >= plan.sections.len();
         let end = if last || continues(plan, index + 1) { end.round_ties_even() } else { end.ceil() };
         let frames = (end as usize).saturating_sub(joint.stream.frame);
-        Ok(Self { joint, frames, lead_frames })
+        Ok(Self { joint, known, frames, lead_frames })
     }
 }
 
@@ -301,25 +323,85 @@ fn continues(plan: &Plan, index: usize) -> bool {
     index > 0 && section.is_some_and(|section| section.transition.kind == TransitionKind::Continue)
 }
 
+fn window(model: &MusicGen) -> Window {
+    Window::of_30_seconds(model.config.codec.frame_rate())
+}
+
+/// The tokens of the end of a sound, as much as the model hears of what was before, in whole frames.
+fn tokens_of(sound: &Pcm, model: &MusicGen, watch: &dyn Watch) -> Result<Codes, Fault> {
+    let codec = model.codec.config();
+    let sound = at_rate(sound, model.config.decoder.audio_channels, model, watch)?;
+    let frames = (sound.frames() / codec.hop()).min(window(model).overlap());
+    let spec = sound.spec();
+    let from = sound.frames() - frames * codec.hop();
+    let planes = sound.into_planes().into_iter().map(|plane| plane[from..].to_vec()).collect();
+    let sound = Pcm::new(spec, planes).map_err(CodecError::from)?;
+    let codes = model.codec.encode(&sound, &mut |_| watch.progress(0.0))?;
+    // All lists are equally long: the codec gives one token for each frame.
+    Ok(Codes::from_fn(codes.len(), |codebook| codes[codebook].clone()))
+}
+
+/// A sound as the model has it.
+fn at_rate(sound: &Pcm, channels: usize, model: &MusicGen, watch: &dyn Watch) -> Result<Pcm, Fault> {
+    let rate = model.config.codec.rate();
+    let frames = rate.frames(sound.seconds());
+    Ok(remix(resample(sound.clone(), rate, frames, &Heard(watch))?, channels)?)
+}
+
+/// The cancel button of a section, for work that reports nothing.
+struct Heard<'a>(&'a dyn Watch);
+
+impl Cancel for Heard<'_> {
+    fn go_on(&self) -> ControlFlow<()> {
+        self.0.progress(0.0)
+    }
+}
+
+/// A melody that begins with the piece, as a stream hears it that may begin elsewhere.
+#[derive(Debug)]
+struct Melody {
+    sound: FollowedSound,
+    /// Frames of the sound, at least one, and its frame with which the stream begins.
+    frames: isize,
+    first: isize,
+}
+
+impl Melody {
+    fn of(sound: &Pcm, origin: isize, model: &MusicGen, watch: &dyn Watch) -> Result<Self, Fault> {
+        let (rate, hop) = (model.config.codec.rate().0 as usize, model.config.codec.hop());
+        let samples = at_rate(sound, 1, model, watch)?.into_planes().swap_remove(0);
+        let frames = samples.len().div_ceil(hop).max(1) as isize;
+        let classes = model.config.melody.map_or(12, |melody| melody.num_chroma);
+        let first = origin.div_euclid(hop as isize);
+        Ok(Self { sound: FollowedSound::new(samples, rate, hop, classes), frames, first })
+    }
+}
+
+impl stream::Melody for Melody {
+    fn classes(&self, first_frame: usize) -> Vec<usize> {
+        self.sound.classes((self.first + first_frame as isize).rem_euclid(self.frames) as usize)
+    }
+}
+
 /// The tokens of a section, and the end of the stream behind them.
 fn write(
     model: &MusicGen,
     spec: &SectionSpec<'_>,
-    tail: &stream::Tail,
+    joint: &Joint,
     frames: usize,
     watch: &dyn Watch,
 ) -> Result<(Codes, stream::Tail), Fault> {
     let planned = spec.plan.sections.get(spec.index);
+    let melody = spec.melody.map(|sound| Melody::of(sound, joint.origin, model, watch)).transpose()?;
     let section = stream::Section {
         frames,
         text: planned.map_or("", |section| &section.prompt),
         negative: spec.negative_prompt,
-        melody: None,
+        melody: melody.as_ref().map(|melody| melody as &dyn stream::Melody),
         sampling: spec.sampling.map(Sampling::from).unwrap_or_default(),
         seed: planned.map_or(spec.plan.seed, |section| section.seed),
     };
-    let window = Window::of_30_seconds(model.config.codec.frame_rate());
-    let mut state = SectionState::new(&model.language, window, section, tail)?;
+    let mut state = SectionState::new(&model.language, window(model), section, &joint.stream)?;
     while !state.done() {
         go_on(watch, TOKENS_SHARE * state.ready() as f64 / frames.max(1) as f64)?;
         state.step(&model.language)?;
@@ -372,6 +454,7 @@ impl Engine for Player {
         self.play(&model, section, before, watch).map_err(|fault| match fault {
             Fault::Cancelled
             | Fault::Codec(CodecError::Cancelled(_))
+            | Fault::Convert(ConvertError::Cancelled(_))
             | Fault::Model(ModelError::Checkpoint(CheckpointError::Cancelled(_))) => EngineError::Cancelled,
             fault => EngineError::Failed {
                 engine: NAME.to_owned(),

@@ -20,8 +20,8 @@ const VERSION: i64 = 1;
 /// Where a stream is after a section.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Joint {
-    /// Sample of the piece, at the model's rate, with which the stream begins.
-    pub(super) origin: usize,
+    /// Sample of the piece, at the model's rate, with which the stream begins; negative when it begins with a sound from before.
+    pub(super) origin: isize,
     /// Its tokens so far.
     pub(super) stream: stream::Tail,
     /// Samples of the stream that no later token can change.
@@ -46,7 +46,7 @@ pub(super) enum JointError {
 
 impl Joint {
     /// Before the first token.
-    pub(super) fn start(origin: usize, codebooks: usize) -> Self {
+    pub(super) fn start(origin: isize, codebooks: usize) -> Self {
         Self { origin, stream: stream::Tail::start(codebooks), settled: 0, decoder: Vec::new() }
     }
 
@@ -99,7 +99,7 @@ impl Joint {
             decoder.push(memory);
         }
         let stream = stream::Tail { frame: size(frame)?, codes };
-        Ok(Self { origin: size(origin)?, stream, settled: size(settled)?, decoder })
+        Ok(Self { origin: origin as isize, stream, settled: size(settled)?, decoder })
     }
 }
 
@@ -113,7 +113,7 @@ mod tests {
         let memory = Memory { counts: vec![0, 7, 1 << 40], rows: vec![Some(held), None, None] };
         let codes = Codes::from_fn(4, |codebook| vec![codebook as u32, 9]);
         let joint = Joint {
-            origin: 31,
+            origin: -31,
             stream: stream::Tail { frame: 2, codes },
             settled: 640,
             decoder: vec![memory.clone(), memory],

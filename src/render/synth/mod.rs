@@ -74,6 +74,8 @@ impl Engine for Synth {
             tokens: false,
             samples_a_model: false,
             memory_bytes: 0,
+            continues: false,
+            follows_melody: false,
             licence: "what it makes belongs to whoever asked for it, without restrictions".to_owned(),
             model: None,
         }
