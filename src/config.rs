@@ -46,7 +46,7 @@ pub struct Rendering {
     /// machine, otherwise another one that is.
     #[arg(long, env = "TIMBRE_MODEL", value_name = "MODEL", global = true)]
     pub default_model: Option<String>,
-    /// Where downloaded models lie. Default: hub in HF_HOME, which is ~/.cache/huggingface.
+    /// Where downloaded models lie. Default: `hub` in `HF_HOME`, which is ~/.cache/huggingface.
     #[arg(long, env = "HF_HUB_CACHE", value_name = "DIR", global = true)]
     pub hub_cache: Option<PathBuf>,
 }

@@ -66,6 +66,9 @@ fn check_lengths(engine: &dyn Engine, plan: &Plan, limits: &Limits) -> Result<()
     }
 }
 
+/// The sections of a chain.
+type Made = Result<Vec<Rendered>, EngineError>;
+
 struct Work<'a> {
     engine: &'a dyn Engine,
     plan: &'a Plan,
@@ -81,8 +84,7 @@ impl Work<'_> {
     /// Every chain, several at the same time. Of several errors the first in the order of the piece that is no answer to another.
     fn chains(&self, chains: &[Range<usize>]) -> Result<Vec<Rendered>, EngineError> {
         let next = AtomicUsize::new(0);
-        let done: Vec<Mutex<Option<Result<Vec<Rendered>, EngineError>>>> =
-            chains.iter().map(|_| Mutex::new(None)).collect();
+        let done: Vec<Mutex<Option<Made>>> = chains.iter().map(|_| Mutex::new(None)).collect();
         let take_chains = || {
             while let Some(number) =
                 Some(next.fetch_add(1, Ordering::Relaxed)).filter(|it| *it < chains.len())
@@ -106,7 +108,7 @@ impl Work<'_> {
             match made.into_inner().unwrap_or_else(PoisonError::into_inner) {
                 Some(Ok(made)) => sections.extend(made),
                 Some(Err(error)) if matches!(failed, None | Some(EngineError::Cancelled)) => {
-                    failed = Some(error)
+                    failed = Some(error);
                 }
                 Some(Err(_)) | None => {}
             }

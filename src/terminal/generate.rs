@@ -37,6 +37,7 @@ use crate::{
 
 /// What to make and where to write it.
 #[derive(Clone, Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(super) struct Generate {
     #[command(flatten)]
     request: RequestOptions,
@@ -197,8 +198,8 @@ fn write_raw(
         let (raw, tokens) = (files.sound.as_deref(), files.tokens.as_deref());
         return print_json(&RawReport { raw, tokens, seconds });
     }
-    let paths = files.sound.iter().chain(&files.tokens);
-    print(&paths.map(|path| format!("{}\n", path.display())).collect::<String>())
+    let paths = files.sound.iter().chain(&files.tokens).map(|path| path.display().to_string());
+    print(&(paths.collect::<Vec<_>>().join("\n") + "\n"))
 }
 
 fn summary(files: &Files, sounds: &[(&str, PathBuf)], piece: &Manifest, seconds: f64) -> String {

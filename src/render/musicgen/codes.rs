@@ -14,7 +14,9 @@ impl Codes {
     pub fn from_fn(codebooks: usize, codebook: impl FnMut(usize) -> Vec<u32>) -> Self {
         let mut codes: Vec<Vec<u32>> = (0..codebooks).map(codebook).collect();
         let frames = codes.iter().map(Vec::len).min().unwrap_or_default();
-        codes.iter_mut().for_each(|codebook| codebook.truncate(frames));
+        for codebook in &mut codes {
+            codebook.truncate(frames);
+        }
         Self(codes)
     }
 

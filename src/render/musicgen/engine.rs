@@ -76,7 +76,7 @@ pub struct Settings {
     pub threads: usize,
 }
 
-/// The MusicGens of this machine. One at a time is loaded, when it is first needed, and shared by all threads until another
+/// The `MusicGen`s of this machine. One at a time is loaded, when it is first needed, and shared by all threads until another
 /// one is needed.
 #[derive(Debug)]
 pub struct MusicGens {
