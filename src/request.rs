@@ -12,8 +12,8 @@ use crate::{
     audio::{Decibels, Lufs, SampleRate},
     music::{Key, Metre},
     wire::{
-        AudioSource, BitDepth, CompositionPlan, EngineChoice, FieldError, GenerationRequest, OutputFormat, OutputOptions,
-        Sampling,
+        AudioSource, BitDepth, CompositionPlan, EngineChoice, FieldError, GenerationRequest, OutputFormat,
+        OutputOptions, Sampling,
     },
 };
 

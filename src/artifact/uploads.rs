@@ -249,7 +249,8 @@ impl Held<'_> {
         if fixed().count() >= keep || fixed().map(|info| info.bytes).sum::<u64>() + bytes > space {
             return Err(UploadError::Full);
         }
-        while self.kept.len() >= keep || self.kept.iter().map(|info| info.bytes).sum::<u64>() + bytes > space {
+        while self.kept.len() >= keep || self.kept.iter().map(|info| info.bytes).sum::<u64>() + bytes > space
+        {
             let Some(place) = self.kept.iter().position(|info| !in_use.contains(&info.audio_id)) else {
                 return Err(UploadError::Full);
             };

@@ -64,7 +64,12 @@ impl Converter {
         })
     }
 
-    fn convert(&mut self, plane: &[f32], frames: usize, cancel: &dyn Cancel) -> Result<Vec<f32>, ConvertError> {
+    fn convert(
+        &mut self,
+        plane: &[f32],
+        frames: usize,
+        cancel: &dyn Cancel,
+    ) -> Result<Vec<f32>, ConvertError> {
         self.fft.reset();
         let mut delay = self.fft.output_delay();
         let mut converted = Vec::with_capacity(frames);
@@ -135,8 +140,7 @@ mod tests {
             for share in [0.01, 0.5, 0.95] {
                 let hz = share * nyquist;
                 let found =
-                    resample(tone_at(from, hz, 3 * from.0 as usize), to, 3 * to.0 as usize, &Never)
-                        .unwrap();
+                    resample(tone_at(from, hz, 3 * from.0 as usize), to, 3 * to.0 as usize, &Never).unwrap();
                 assert_eq!(found.frames(), 3 * to.0 as usize);
                 let expected = tone_at(to, hz, 3 * to.0 as usize);
                 let error = middle
@@ -148,8 +152,7 @@ mod tests {
             if to < from {
                 let hz = (1.02 * nyquist).min(0.49 * from.hz());
                 let found =
-                    resample(tone_at(from, hz, 3 * from.0 as usize), to, 3 * to.0 as usize, &Never)
-                        .unwrap();
+                    resample(tone_at(from, hz, 3 * from.0 as usize), to, 3 * to.0 as usize, &Never).unwrap();
                 let left = found.planes()[0][middle].iter().fold(0.0_f32, |peak, s| peak.max(s.abs()));
                 assert!(left < 1e-5, "{from} to {to}: alias of {left}");
             }

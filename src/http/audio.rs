@@ -132,7 +132,10 @@ fn too_large(largest: u64) -> ApiError {
 }
 
 fn late(limit: Duration) -> ApiError {
-    ApiError::new(Code::RequestTimeout, format!("nothing more of the body arrived within {} s", limit.as_secs()))
+    ApiError::new(
+        Code::RequestTimeout,
+        format!("nothing more of the body arrived within {} s", limit.as_secs()),
+    )
 }
 
 fn unknown() -> ApiError {

@@ -124,8 +124,13 @@ impl Runner for Pipeline {
         let find = |audio_id: &str| self.uploads.path(audio_id);
         let sources = sources::read(request, &chosen.engine.limits(), &find, &Heard(progress))?;
         let destination = Destination::Shelf { shelf: (*self.shelf).clone(), job_id: job.to_string() };
-        let order =
-            Order { request, chosen: &chosen, sources: &sources, destination: &destination, created_at: Timestamp::now() };
+        let order = Order {
+            request,
+            chosen: &chosen,
+            sources: &sources,
+            destination: &destination,
+            created_at: Timestamp::now(),
+        };
         piece(&order, progress)
     }
 }

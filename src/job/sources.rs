@@ -80,12 +80,7 @@ pub fn read(
             .map_err(|fault| SourcesError { field, fault })
     };
     Ok(Sources {
-        continued: one(
-            "continue_from",
-            &request.continue_from,
-            limits.continues,
-            Keep::Last(HEARD_SECONDS),
-        )?,
+        continued: one("continue_from", &request.continue_from, limits.continues, Keep::Last(HEARD_SECONDS))?,
         melody: one("melody_from", &request.melody_from, limits.follows_melody, melody)?,
     })
 }
@@ -102,8 +97,7 @@ pub fn admit(
     uploads: &Uploads,
     cancel: &dyn Cancel,
 ) -> Result<(), SourcesError> {
-    let sources =
-        [("continue_from", &mut request.continue_from), ("melody_from", &mut request.melody_from)];
+    let sources = [("continue_from", &mut request.continue_from), ("melody_from", &mut request.melody_from)];
     for (field, source) in sources {
         let Some(source) = source else { continue };
         admit_one(source, store, shelf, uploads, cancel).map_err(|fault| SourcesError { field, fault })?;

@@ -54,8 +54,9 @@ impl Engines {
 
     /// Every engine, available or not.
     pub fn list(&self) -> Vec<EngineInfo> {
-        let Limits { spec, longest_section_seconds, stems, notes, continues, follows_melody, licence, .. } =
-            self.synth.limits();
+        let Limits {
+            spec, longest_section_seconds, stems, notes, continues, follows_melody, licence, ..
+        } = self.synth.limits();
         let musicgen = EngineInfo {
             name: "musicgen".into(),
             available: false,

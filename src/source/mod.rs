@@ -134,7 +134,9 @@ pub enum SourceError {
         declared_seconds: Option<f64>,
     },
     /// The excerpt lies outside the file.
-    #[error("there is no sound between {start_seconds} s and the end that was asked for: the file lasts {seconds:.1} s")]
+    #[error(
+        "there is no sound between {start_seconds} s and the end that was asked for: the file lasts {seconds:.1} s"
+    )]
     Outside {
         /// Where the excerpt starts.
         start_seconds: f64,

@@ -11,7 +11,8 @@ const FRAMES: usize = 50_000;
 
 /// What every file of `tests/sounds` holds.
 fn tones() -> Pcm {
-    let sine = |hz: f64| (0..FRAMES).map(|n| (0.5 * (2.0 * PI * hz * RATE.seconds(n)).sin()) as f32).collect();
+    let sine =
+        |hz: f64| (0..FRAMES).map(|n| (0.5 * (2.0 * PI * hz * RATE.seconds(n)).sin()) as f32).collect();
     Pcm::new(Spec::stereo(RATE), vec![sine(440.0), sine(660.0)]).unwrap()
 }
 
@@ -63,15 +64,9 @@ fn tones_as_flac() -> Vec<u8> {
         .map(|sample| (f64::from(sample) * 8_388_607.0).round() as i32)
         .collect();
     let mut bytes = io::Cursor::new(Vec::new());
-    let mut writer = FlacSampleWriter::new(
-        &mut bytes,
-        Options::default(),
-        RATE.0,
-        24_u32,
-        2,
-        Some(samples.len() as u64),
-    )
-    .unwrap();
+    let mut writer =
+        FlacSampleWriter::new(&mut bytes, Options::default(), RATE.0, 24_u32, 2, Some(samples.len() as u64))
+            .unwrap();
     writer.write(&samples).unwrap();
     writer.finalize().unwrap();
     bytes.into_inner()

@@ -6,8 +6,14 @@ use thiserror::Error;
 
 use super::{options::OptionsError, say};
 use crate::{
-    app::AppError, artifact::ArtifactError, config::ConfigError, job::{run::RunError, sources::SourcesError}, plan::PlanError,
-    render::engines::EngineChoiceError, request::RequestError, wire::FieldError,
+    app::AppError,
+    artifact::ArtifactError,
+    config::ConfigError,
+    job::{run::RunError, sources::SourcesError},
+    plan::PlanError,
+    render::engines::EngineChoiceError,
+    request::RequestError,
+    wire::FieldError,
 };
 
 /// Why a command did not do what it should.

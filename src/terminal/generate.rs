@@ -13,12 +13,17 @@ use clap::Args;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Failure, describe, options::{RequestOptions, check_sounds}, print, print_json, progress::TerminalProgress};
+use super::{
+    Failure, describe,
+    options::{RequestOptions, check_sounds},
+    print, print_json,
+    progress::TerminalProgress,
+};
 use crate::{
     app,
     artifact::{Destination, Files},
-    config::{Export, Rendering},
     cancel::Never,
+    config::{Export, Rendering},
     job::{
         run::{self, Order, RunError},
         sources,
@@ -73,7 +78,8 @@ struct Report<'a> {
 impl Generate {
     pub(super) fn run(self, rendering: &Rendering) -> Result<(), Failure> {
         let given = self.request.sounds();
-        let (wire, again, sounds) = self.request.into_request(self.stems.is_some(), self.output.as_deref())?;
+        let (wire, again, sounds) =
+            self.request.into_request(self.stems.is_some(), self.output.as_deref())?;
         check_sounds(&wire, &sounds)?;
         let request = Request::new(wire, &self.export.defaults())?;
         let chosen = app::engines(rendering)?.choose(&request)?;
@@ -136,8 +142,7 @@ impl Generate {
 fn summary(files: &Files, sounds: &[(&str, PathBuf)], piece: &Manifest, seconds: f64) -> String {
     let row = |name: &str, value: String| format!("  {name:<10} {value}\n");
     let speed = piece.audio.duration_seconds / seconds;
-    let sounds: String =
-        sounds.iter().map(|(option, path)| format!(" {option} {}", quoted(path))).collect();
+    let sounds: String = sounds.iter().map(|(option, path)| format!(" {option} {}", quoted(path))).collect();
     let again = format!(
         "timbre generate --from {}{sounds} --output NEW.{}",
         quoted(&files.manifest),

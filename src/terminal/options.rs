@@ -16,8 +16,8 @@ use crate::{
     music::{Key, Metre},
     source,
     wire::{
-        AudioSource, BitDepth, CompositionPlan, EngineChoice, FileExcerpt, GenerationRequest, Manifest, OutputFormat, OutputOptions,
-        Sampling,
+        AudioSource, BitDepth, CompositionPlan, EngineChoice, FileExcerpt, GenerationRequest, Manifest,
+        OutputFormat, OutputOptions, Sampling,
     },
 };
 
@@ -170,7 +170,9 @@ pub(super) enum OptionsError {
         reason: String,
     },
     /// A manifest names a sound that is not given.
-    #[error("{option} is missing: the piece was made from {name}, whose SHA-256 is {sha256}; give that file with {option}")]
+    #[error(
+        "{option} is missing: the piece was made from {name}, whose SHA-256 is {sha256}; give that file with {option}"
+    )]
     Missing {
         /// The option that gives it.
         option: &'static str,
@@ -271,8 +273,7 @@ impl SoundOptions {
 /// # Errors
 /// When a manifest names a sound that no option gives.
 pub(super) fn check_sounds(request: &GenerationRequest, sounds: &Sounds) -> Result<(), OptionsError> {
-    let named =
-        [("--continue-from", &request.continue_from), ("--melody-from", &request.melody_from)];
+    let named = [("--continue-from", &request.continue_from), ("--melody-from", &request.melody_from)];
     for (option, source) in named {
         let Some(AudioSource { audio_id, name, .. }) = source else { continue };
         let sha256 = audio_id.clone().unwrap_or_default();
