@@ -13,6 +13,7 @@ use timbre::{
     plan::{Plan, plan},
     render::{self, Played, engines::Engines, synth::Synth},
     request::{Defaults, Request},
+    source::Sources,
     wire::{GenerationRequest, JobState},
 };
 
@@ -65,7 +66,7 @@ fn file(request: &Request) -> Vec<u8> {
 /// What the engine says it plays.
 fn played(request: &Request, plan: &Plan) -> Played {
     let go_on = |_, _| ControlFlow::Continue(());
-    let sections = render::sections(&Synth::new(2), plan, request, &go_on).unwrap();
+    let sections = render::sections(&Synth::new(2), plan, request, &Sources::default(), &go_on).unwrap();
     mix::join(plan, sections, Spec::stereo(plan.rate()), &Never).unwrap().played.unwrap()
 }
 
