@@ -351,7 +351,7 @@ fn serve_says_where_it_listens_and_stops_when_told() {
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
     let url = lines.find_map(|line| Some(line[line.find("http://")?..].trim().to_owned())).unwrap();
     let url = url.split_whitespace().next().unwrap().trim_end_matches('/').to_owned();
-    assert_eq!(names(&shelf), [".incoming", ".lock", foreign]);
+    assert_eq!(names(&shelf), [".incoming", ".lock", foreign, "uploads"]);
     let second = run(&directory, &["serve", "--port", "0"]);
     assert_eq!(second.status.code(), Some(1), "{second:?}");
     assert!(text(&second.stderr).contains("--artifact-dir"), "{}", text(&second.stderr));
