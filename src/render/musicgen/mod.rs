@@ -1,0 +1,45 @@
+//! MusicGen on candle: text to tokens to sound, equal to the reference implementation.
+//!
+//! ```text
+//! text -> tokenizer, T5 -> projection --+          tokens so far -> delay grid -> columns
+//!                                       v                             ^             |
+//!                               cross-attention                    tokens           v
+//!                                       +--> decoder <--------------- | ------- embeddings
+//!                                               |                     |
+//!                                            logits -> guidance, draw +
+//!
+//! tokens -> codec -> sound
+//! ```
+//!
+//! A melody model has no cross-attention; it is told chroma and text before the first column.
+
+mod attention;
+pub mod checkpoint;
+pub mod chroma;
+pub mod codec;
+pub mod codes;
+pub mod condition;
+pub mod config;
+pub mod decoder;
+pub mod delay;
+pub mod engine;
+mod error;
+mod fields;
+pub mod generate;
+pub mod hardware;
+mod joint;
+pub mod model;
+mod position;
+pub mod precision;
+pub mod sampling;
+pub mod store;
+pub mod stream;
+pub mod tensors;
+pub mod text;
+pub mod weights;
+#[cfg(test)]
+mod tests;
+
+pub use engine::{MusicGens, Settings};
+pub use error::ModelError;
+pub use model::MusicGen;

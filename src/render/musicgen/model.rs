@@ -1,0 +1,132 @@
+//! A MusicGen as a whole: from a directory to tokens and sound.
+
+use std::{ops::ControlFlow, path::Path};
+
+use candle_core::Device;
+
+use super::{
+    ModelError,
+    checkpoint::{Checkpoint, Extent},
+    codec::Codec,
+    condition::{Branches, Conditioner, Prompt},
+    config::Config,
+    decoder::Decoder,
+    precision::Precision,
+    tensors::{CODEC, stored_name, tensors},
+    text::{TextEncoder, TextTokenizer},
+    weights::{CodecWeights, Placement, Weights},
+};
+use crate::cancel::{Cancel, Never};
+
+/// A model with its codec, loaded. Used by any number of threads at once.
+#[derive(Debug)]
+pub struct MusicGen {
+    /// Its shape.
+    pub config: Config,
+    /// Text to tokens.
+    pub language: LanguageModel,
+    /// Tokens to sound, and back.
+    pub codec: Codec,
+}
+
+impl MusicGen {
+    /// Loads the model of a directory; the codec, always in f32, to a device of its own. `cancel` is asked before each tensor.
+    ///
+    /// # Errors
+    /// When it cannot be run, a file or a tensor is missing or not as it should be, a device has no room, or it is cancelled.
+    pub fn open(
+        directory: &Path,
+        placement: &Placement,
+        codec_device: &Device,
+        cancel: &dyn Cancel,
+    ) -> Result<Self, ModelError> {
+        let config = Config::open(directory)?;
+        let checkpoint = Checkpoint::open(directory)?;
+        let language = LanguageModel::load(&checkpoint, &config, placement, cancel)?;
+        let codec = load_codec(&checkpoint, &config, codec_device, cancel)?;
+        Ok(Self { config, language, codec })
+    }
+}
+
+fn load_codec(
+    checkpoint: &Checkpoint,
+    config: &Config,
+    device: &Device,
+    cancel: &dyn Cancel,
+) -> Result<Codec, ModelError> {
+    Codec::load(config.codec.clone(), &CodecWeights { checkpoint, device, cancel })
+}
+
+/// Text encoder, projections and decoder of a model, loaded. Used by any number of threads at once.
+#[derive(Debug)]
+pub struct LanguageModel {
+    pub(super) conditioner: Conditioner,
+    decoder: Decoder,
+}
+
+impl LanguageModel {
+    /// Loads them.
+    ///
+    /// # Errors
+    /// When the tokenizer or a tensor is missing or not as it should be, the device has no room, or it is cancelled.
+    pub fn load(
+        checkpoint: &Checkpoint,
+        config: &Config,
+        placement: &Placement,
+        cancel: &dyn Cancel,
+    ) -> Result<Self, ModelError> {
+        let tokenizer = TextTokenizer::open(checkpoint.directory(), &config.text)?;
+        let weights = Weights::new(checkpoint, config, placement, cancel);
+        let text = TextEncoder::load(&weights, tokenizer, &config.text)?;
+        Ok(Self {
+            conditioner: Conditioner::load(&weights, text, config)?,
+            decoder: Decoder::load(&weights, &config.decoder, config.melody.is_none())?,
+        })
+    }
+
+    /// What the rows of the decoder are told for a prompt.
+    ///
+    /// # Errors
+    /// When the tokenizer fails, or there is a melody that the model cannot follow.
+    pub fn branches(&self, prompt: &Prompt<'_>) -> Result<Branches, ModelError> {
+        self.conditioner.branches(&self.decoder, prompt)
+    }
+
+    /// The decoder.
+    pub fn decoder(&self) -> &Decoder {
+        &self.decoder
+    }
+}
+
+/// Bytes of a loaded language model, its caches not counted: see
+/// [`DecoderConfig::row_bytes`](super::config::DecoderConfig::row_bytes).
+pub fn bytes(config: &Config, precision: Precision) -> u64 {
+    tensors(config).iter().map(|wanted| wanted.bytes(precision)).sum()
+}
+
+/// What the codec takes while it decodes a second of sound, at the sizes of MusicGen; measured.
+const CODEC_WORK_BYTES: u64 = 100 << 20;
+
+/// Bytes of a loaded codec, and of what it works on.
+pub fn codec_bytes(checkpoint: &Checkpoint) -> u64 {
+    checkpoint.values_under(CODEC) * 4 + CODEC_WORK_BYTES
+}
+
+/// Looks whether a model's files are whole: the tokenizer can be read, every tensor is there in its shape, every value is a
+/// number. `progress` hears the share that is read, 0 to 1, and may end it. Nothing of it stays in memory.
+///
+/// # Errors
+/// The first fault that is found, or that it was ended.
+pub fn check(
+    directory: &Path,
+    progress: &mut dyn FnMut(f64) -> ControlFlow<()>,
+) -> Result<Extent, ModelError> {
+    let config = Config::open(directory)?;
+    TextTokenizer::open(directory, &config.text)?;
+    let checkpoint = Checkpoint::open(directory)?;
+    for wanted in tensors(&config) {
+        checkpoint.expect(stored_name(&checkpoint, &wanted.name), &wanted.shape)?;
+    }
+    drop(load_codec(&checkpoint, &config, &Device::Cpu, &Never)?);
+    Ok(checkpoint.check(progress)?)
+}
