@@ -33,6 +33,8 @@ pub mod job;
 pub mod http;
 #[cfg(feature = "service")]
 pub mod worker;
+#[cfg(all(feature = "service", feature = "musicgen"))]
+pub mod models;
 #[cfg(feature = "service")]
 pub mod config;
 #[cfg(feature = "service")]

@@ -19,7 +19,7 @@ const LAYERS: &[&[&str]] = &[
     &["master"],
     &["artifact"],
     &["job"],
-    &["http", "worker"],
+    &["http", "worker", "models"],
     &["config"],
     &["app"],
     &["terminal"],
