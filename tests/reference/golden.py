@@ -77,7 +77,8 @@ def text(model: PreTrainedModel, tokenizer: Tokenizer, golden: Golden) -> dict[s
         states = model.text_encoder(input_ids=ids).last_hidden_state
         golden.tensors[f"{prefix}.ids"] = ids[0]
         golden.tensors[f"{prefix}.states"] = states[0]
-    golden.tensors["text.projected"] = (model.enc_to_dec_proj(states) if hasattr(model, "enc_to_dec_proj") else states)[0]
+    projected = model.enc_to_dec_proj(states) if hasattr(model, "enc_to_dec_proj") else states.clone()
+    golden.tensors["text.projected"] = projected[0]
     return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
 
 

@@ -5,16 +5,15 @@
 //! ignored.
 
 use std::{
-    fs, io,
+    fs,
     path::{Path, PathBuf},
 };
 
-use serde::de::DeserializeOwned;
 use serde_json::Value;
-use thiserror::Error;
 
-/// The largest size that is believed: above it a configuration is taken as damaged.
-const LARGEST: usize = 1 << 20;
+use super::{codec, fields::Fields};
+
+pub use super::fields::ConfigError;
 
 /// The shape of a model. All sizes are positive and not huge.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,8 +24,8 @@ pub struct Config {
     pub decoder: DecoderConfig,
     /// What a melody model has beside these; `None` in the others.
     pub melody: Option<MelodyConfig>,
-    /// The codec's object, `audio_encoder`, as it stands there.
-    pub audio_encoder: Value,
+    /// The codec of one audio channel.
+    pub codec: codec::Config,
 }
 
 /// The shape of a T5 encoder.
@@ -93,50 +92,6 @@ pub struct MelodyConfig {
     pub chroma_length: usize,
 }
 
-/// Why a model is not one that can be run. Fields are named as the files name them.
-#[derive(Debug, Error)]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("cannot read {}; a model directory has config.json beside its weights", file.display())]
-    Unreadable {
-        /// The file.
-        file: PathBuf,
-        /// The cause.
-        #[source]
-        source: io::Error,
-    },
-    /// The file is no JSON.
-    #[error("{} is no valid JSON", file.display())]
-    Json {
-        /// The file.
-        file: PathBuf,
-        /// The cause.
-        #[source]
-        source: serde_json::Error,
-    },
-    /// A value has the wrong type.
-    #[error("{field} is {found}, which is not of the right type")]
-    Type {
-        /// The field.
-        field: String,
-        /// Its value.
-        found: Value,
-        /// What was expected.
-        #[source]
-        source: serde_json::Error,
-    },
-    /// A value is one that cannot be run.
-    #[error("{field} is {found}, but must be {supported}")]
-    Unsupported {
-        /// The field.
-        field: String,
-        /// Its value.
-        found: String,
-        /// What could be run.
-        supported: String,
-    },
-}
-
 impl Config {
     /// Reads and checks the configuration of the model in a directory.
     ///
@@ -180,8 +135,9 @@ impl Config {
             fields.only(name, decoder.vocab_size, "decoder.vocab_size")?;
         }
         own.only("cross_attention_hidden_size", text.d_model, "text_encoder.d_model")?;
-        let audio_encoder = root.object("audio_encoder", "audio_encoder.")?.object.clone();
-        Ok(Self { text, decoder, melody, audio_encoder })
+        let codec = codec::Config::from_json(root.object("audio_encoder", "audio_encoder.")?.object)?;
+        decoder.suits(&codec, own)?;
+        Ok(Self { text, decoder, melody, codec })
     }
 
     /// Whether text is projected to the decoder's width, which it is unless the widths are equal.
@@ -257,6 +213,22 @@ impl DecoderConfig {
         Ok(config)
     }
 
+    /// Whether the codec knows every token and every codebook of this model.
+    fn suits(&self, codec: &codec::Config, fields: Fields<'_>) -> Result<(), ConfigError> {
+        let entries = codec.codebook_size();
+        if self.vocab_size > entries {
+            let supported = format!("at most {entries} (audio_encoder.codebook_size)");
+            return Err(fields.unsupported("vocab_size", self.vocab_size, supported));
+        }
+        let codebooks = codec.quantizers() * self.audio_channels;
+        if self.num_codebooks > codebooks {
+            let supported =
+                format!("at most {codebooks}, for which audio_encoder.target_bandwidths have room");
+            return Err(fields.unsupported("num_codebooks", self.num_codebooks, supported));
+        }
+        Ok(())
+    }
+
     /// Width of one attention head.
     pub fn head_dim(&self) -> usize {
         self.hidden_size / self.num_attention_heads
@@ -276,86 +248,15 @@ fn json(file: PathBuf) -> Result<Value, ConfigError> {
     serde_json::from_slice(&bytes).map_err(|source| ConfigError::Json { file, source })
 }
 
-/// The fields of an object, each with a value in case that it is missing.
-#[derive(Clone, Copy)]
-struct Fields<'a> {
-    object: &'a Value,
-    /// What stands before a field's name, as `decoder.`.
-    path: &'static str,
-}
-
-impl<'a> Fields<'a> {
-    fn object(&self, field: &str, path: &'static str) -> Result<Fields<'a>, ConfigError> {
-        match self.object.get(field) {
-            Some(object @ Value::Object(_)) => Ok(Fields { object, path }),
-            found => {
-                let found = found.map_or("missing".to_owned(), ToString::to_string);
-                Err(self.unsupported(field, found, "an object, as in the config.json of a MusicGen"))
-            }
-        }
-    }
-
-    fn or<T: DeserializeOwned>(&self, field: &str, default: T) -> Result<T, ConfigError> {
-        match self.object.get(field) {
-            None | Some(Value::Null) => Ok(default),
-            Some(found) => T::deserialize(found).map_err(|source| ConfigError::Type {
-                field: format!("{}{field}", self.path),
-                found: found.clone(),
-                source,
-            }),
-        }
-    }
-
-    fn size(&self, field: &str, default: usize) -> Result<usize, ConfigError> {
-        self.within(field, default, LARGEST)
-    }
-
-    /// As [`Fields::size`], for what is built one by one.
-    fn count(&self, field: &str, default: usize) -> Result<usize, ConfigError> {
-        self.within(field, default, 1024)
-    }
-
-    fn within(&self, field: &str, default: usize, largest: usize) -> Result<usize, ConfigError> {
-        let size = self.or(field, default)?;
-        let believed = (1..=largest).contains(&size);
-        if believed { Ok(size) } else { Err(self.unsupported(field, size, format!("1 to {largest}"))) }
-    }
-
-    /// Checks that the field is missing or has the one value that is implemented.
-    fn only<T>(&self, field: &str, value: T, supported: &str) -> Result<(), ConfigError>
-    where
-        T: DeserializeOwned + PartialEq + ToString,
-    {
-        match self.or::<Option<T>>(field, None)? {
-            Some(found) if found != value => {
-                let supported = if supported.starts_with('"') {
-                    supported.to_owned()
-                } else {
-                    format!("{} ({supported})", value.to_string())
-                };
-                Err(self.unsupported(field, found.to_string(), supported))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn unsupported(&self, field: &str, found: impl ToString, supported: impl Into<String>) -> ConfigError {
-        ConfigError::Unsupported {
-            field: format!("{}{field}", self.path),
-            found: found.to_string(),
-            supported: supported.into(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::audio::SampleRate;
 
     fn read(decoder: Value, generation: &Value) -> Result<Config, ConfigError> {
-        let model = json!({"text_encoder": {"d_model": 768}, "audio_encoder": {}, "decoder": decoder});
+        let model = json!({"text_encoder": {"d_model": 768}, "audio_encoder": {"codebook_size": 2048}, "decoder": decoder});
         Config::from_json(&model, generation)
     }
 
@@ -367,6 +268,7 @@ mod tests {
         assert_eq!((config.text.d_model, config.text.num_layers, config.text.d_kv), (768, 6, 64));
         assert_eq!(config.decoder.pad_token(), 2048);
         assert!(config.projects_text() && config.melody.is_none());
+        assert_eq!((config.codec.rate(), config.codec.quantizers()), (SampleRate(24_000), 29));
     }
 
     #[test]
@@ -392,6 +294,14 @@ mod tests {
         assert_eq!(
             refused(json!({"activation_function": "swish"}), none.clone()),
             "decoder.activation_function is swish, but must be \"gelu\""
+        );
+        assert_eq!(
+            refused(json!({"vocab_size": 4096}), none.clone()),
+            "decoder.vocab_size is 4096, but must be at most 2048 (audio_encoder.codebook_size)"
+        );
+        assert_eq!(
+            refused(json!({"num_codebooks": 40}), none.clone()),
+            "decoder.num_codebooks is 40, but must be at most 29, for which audio_encoder.target_bandwidths have room"
         );
         assert_eq!(
             refused(json!({"ffn_dim": "wide"}), none),

@@ -7,6 +7,8 @@
 //!                                       +--> decoder <--------------- | ------- embeddings
 //!                                               |                     |
 //!                                            logits -> guidance, draw +
+//!
+//! tokens -> codec -> sound
 //! ```
 //!
 //! A melody model has no cross-attention; it is told chroma and text before the first column.
@@ -21,11 +23,14 @@ pub mod config;
 pub mod decoder;
 pub mod delay;
 mod error;
+mod fields;
 pub mod generate;
+pub mod hardware;
 pub mod model;
 mod position;
 pub mod precision;
 pub mod sampling;
+pub mod store;
 pub mod stream;
 pub mod tensors;
 pub mod text;
@@ -34,3 +39,4 @@ pub mod weights;
 mod tests;
 
 pub use error::ModelError;
+pub use model::MusicGen;

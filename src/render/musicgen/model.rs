@@ -1,18 +1,50 @@
-//! The language-model side of a MusicGen: from a directory to branches and logits.
+//! A MusicGen as a whole: from a directory to tokens and sound.
 
 use std::{ops::ControlFlow, path::Path};
+
+use candle_core::Device;
 
 use super::{
     ModelError,
     checkpoint::{Checkpoint, Extent},
+    codec::Codec,
     condition::{Branches, Conditioner, Prompt},
     config::Config,
     decoder::Decoder,
     precision::Precision,
-    tensors::{stored_name, tensors},
+    tensors::{CODEC, stored_name, tensors},
     text::{TextEncoder, TextTokenizer},
-    weights::{Placement, Weights},
+    weights::{CodecWeights, Placement, Weights},
 };
+
+/// A model with its codec, loaded. Used by any number of threads at once.
+#[derive(Debug)]
+pub struct MusicGen {
+    /// Its shape.
+    pub config: Config,
+    /// Text to tokens.
+    pub language: LanguageModel,
+    /// Tokens to sound, and back.
+    pub codec: Codec,
+}
+
+impl MusicGen {
+    /// Loads the model of a directory; the codec, always in f32, to a device of its own.
+    ///
+    /// # Errors
+    /// When it cannot be run, a file or a tensor is missing or not as it should be, or a device has no room.
+    pub fn open(directory: &Path, placement: &Placement, codec_device: &Device) -> Result<Self, ModelError> {
+        let config = Config::open(directory)?;
+        let checkpoint = Checkpoint::open(directory)?;
+        let language = LanguageModel::load(&checkpoint, &config, placement)?;
+        let codec = load_codec(&checkpoint, &config, codec_device)?;
+        Ok(Self { config, language, codec })
+    }
+}
+
+fn load_codec(checkpoint: &Checkpoint, config: &Config, device: &Device) -> Result<Codec, ModelError> {
+    Codec::load(config.codec.clone(), &CodecWeights { checkpoint, device })
+}
 
 /// Text encoder, projections and decoder of a model, loaded. Used by any number of threads at once.
 #[derive(Debug)]
@@ -56,6 +88,14 @@ pub fn bytes(config: &Config, precision: Precision) -> u64 {
     tensors(config).iter().map(|wanted| wanted.bytes(precision)).sum()
 }
 
+/// What the codec takes while it decodes a second of sound, at the sizes of MusicGen; measured.
+const CODEC_WORK_BYTES: u64 = 100 << 20;
+
+/// Bytes of a loaded codec, and of what it works on.
+pub fn codec_bytes(checkpoint: &Checkpoint) -> u64 {
+    checkpoint.values_under(CODEC) * 4 + CODEC_WORK_BYTES
+}
+
 /// Looks whether a model's files are whole: the tokenizer can be read, every tensor is there in its shape, every value is a
 /// number. `progress` hears the share that is read, 0 to 1, and may end it. Nothing of it stays in memory.
 ///
@@ -71,5 +111,6 @@ pub fn check(
     for wanted in tensors(&config) {
         checkpoint.expect(stored_name(&checkpoint, &wanted.name), &wanted.shape)?;
     }
+    drop(load_codec(&checkpoint, &config, &Device::Cpu)?);
     Ok(checkpoint.check(progress)?)
 }

@@ -12,6 +12,7 @@ pub(super) const DECODER: &str = "decoder.model.decoder";
 pub(super) const HEADS: &str = "decoder.lm_heads";
 pub(super) const TEXT_PROJECTION: &str = "enc_to_dec_proj";
 pub(super) const CHROMA_PROJECTION: &str = "audio_enc_to_dec_proj";
+pub(super) const CODEC: &str = "audio_encoder";
 
 /// T5's word embeddings, and their name in checkpoints that were saved without the first.
 const WORDS: &str = "text_encoder.shared.weight";

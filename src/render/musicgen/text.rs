@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -59,12 +60,24 @@ pub enum TextError {
 }
 
 impl TextTokenizer {
+    /// Whether there is a file to read; says nothing of what is in it.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn find(directory: &Path) -> Result<PathBuf, TextError> {
+        let file = directory.join("tokenizer.json");
+        match fs::metadata(&file) {
+            Ok(_) => Ok(file),
+            Err(error) => Err(TextError::Tokenizer { file, source: error.into() }),
+        }
+    }
+
     /// Reads `tokenizer.json`.
     ///
     /// # Errors
     /// When it is missing or no tokenizer.
     pub fn open(directory: &Path, config: &TextConfig) -> Result<Self, TextError> {
-        let file = directory.join("tokenizer.json");
+        let file = Self::find(directory)?;
         let open = || {
             let mut tokenizer = Tokenizer::from_file(&file)?;
             // Each text is encoded on its own and whole, whatever the file was saved with.

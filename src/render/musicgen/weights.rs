@@ -7,9 +7,10 @@ use candle_core::{DType, Device, Tensor};
 use super::{
     ModelError,
     checkpoint::Checkpoint,
+    codec,
     config::Config,
     precision::{Linear, Precision},
-    tensors::{stored_name, tensors},
+    tensors::{CODEC, stored_name, tensors},
 };
 
 /// Where a model runs, and how exactly.
@@ -74,5 +75,24 @@ impl<'a> Weights<'a> {
     fn read(&self, name: &str, device: &Device) -> Result<Tensor, ModelError> {
         let shape = self.shapes.get(name).ok_or_else(|| ModelError::Unlisted { tensor: name.to_owned() })?;
         Ok(self.checkpoint.tensor(stored_name(self.checkpoint, name), shape, DType::F32, device)?)
+    }
+}
+
+/// The tensors of the codec, as f32 on its device.
+#[derive(Debug)]
+pub(super) struct CodecWeights<'a> {
+    pub(super) checkpoint: &'a Checkpoint,
+    pub(super) device: &'a Device,
+}
+
+impl codec::Weights for CodecWeights<'_> {
+    type Error = ModelError;
+
+    fn has(&self, name: &str) -> bool {
+        self.checkpoint.has(&format!("{CODEC}.{name}"))
+    }
+
+    fn get(&self, name: &str, shape: &[usize]) -> Result<Tensor, ModelError> {
+        Ok(self.checkpoint.tensor(&format!("{CODEC}.{name}"), shape, DType::F32, self.device)?)
     }
 }

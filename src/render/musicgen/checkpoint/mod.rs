@@ -81,6 +81,12 @@ impl Checkpoint {
         self.entries.contains_key(name)
     }
 
+    /// How many values the tensors of one part have.
+    pub fn values_under(&self, part: &str) -> u64 {
+        let of_part = self.entries.iter().filter(|(name, _)| name.starts_with(part));
+        of_part.map(|(_, entry)| entry.shape.iter().product::<usize>() as u64).sum()
+    }
+
     /// Looks at a tensor without reading it.
     ///
     /// # Errors

@@ -1,13 +1,11 @@
 //! The shape of a codec, from the `audio_encoder` object of a checkpoint's `config.json`.
 
-use serde::de::DeserializeOwned;
 use serde_json::Value;
-use thiserror::Error;
 
-use crate::audio::SampleRate;
-
-/// The largest size that is believed: above it a configuration is taken as damaged.
-const LARGEST: usize = 1 << 20;
+use crate::{
+    audio::SampleRate,
+    render::musicgen::fields::{ConfigError, Fields, LARGEST},
+};
 
 /// The shape of a codec. Every value has been checked, so that all sizes derived from it are small positive
 /// numbers.
@@ -41,50 +39,25 @@ pub(super) enum PadMode {
     Zeros,
 }
 
-/// Why a codec is not one that can be run. The message names the field as `config.json` does.
-#[derive(Debug, Error)]
-pub enum ConfigError {
-    /// A value has the wrong type.
-    #[error("audio_encoder.{field} is {found}, which is not of the right type")]
-    Type {
-        /// The field.
-        field: &'static str,
-        /// Its value.
-        found: Value,
-        /// What was expected.
-        #[source]
-        source: serde_json::Error,
-    },
-    /// A value is one that cannot be run.
-    #[error("audio_encoder.{field} is {found}, but must be {supported}")]
-    Unsupported {
-        /// The field.
-        field: &'static str,
-        /// Its value.
-        found: String,
-        /// What could be run.
-        supported: &'static str,
-    },
-}
-
 impl Config {
-    /// Reads and checks the `audio_encoder` object. A field that is missing or null has the value that
-    /// `transformers` gives it; one that is not known is ignored.
+    /// Reads and checks the `audio_encoder` object.
     ///
     /// # Errors
     /// When a field has the wrong type, or a value that this codec does not implement or that no codec can
     /// have.
     pub fn from_json(audio_encoder: &Value) -> Result<Self, ConfigError> {
-        let fields = Fields(audio_encoder);
+        let fields = Fields { object: audio_encoder, path: "audio_encoder." };
         fields.only("model_type", "encodec".to_owned(), "\"encodec\"")?;
         fields.only("norm_type", "weight_norm".to_owned(), "\"weight_norm\"")?;
-        fields.only("audio_channels", 1, "1 (stereo models code each channel on its own)")?;
-        fields.only("normalize", false, "false")?;
-        fields.only("chunk_length_s", None::<f64>, "null")?;
+        fields.only("audio_channels", 1, "stereo models code each channel on its own")?;
+        fields.only("normalize", false, "as in the codecs of MusicGen")?;
+        if let Some(seconds) = fields.or::<Option<f64>>("chunk_length_s", None)? {
+            return Err(fields.unsupported("chunk_length_s", seconds, "null"));
+        }
         let pad_mode = match fields.or("pad_mode", "reflect".to_owned())?.as_str() {
             "reflect" => PadMode::Reflect,
             "constant" => PadMode::Zeros,
-            other => return Err(unsupported("pad_mode", other, "\"reflect\" or \"constant\"")),
+            other => return Err(fields.unsupported("pad_mode", other, "\"reflect\" or \"constant\"")),
         };
         let config = Self {
             sampling_rate: fields.or("sampling_rate", 24_000)?,
@@ -106,19 +79,19 @@ impl Config {
             target_bandwidths: fields.or("target_bandwidths", vec![1.5, 3.0, 6.0, 12.0, 24.0])?,
         };
         fields.only("codebook_dim", config.hidden_size, "hidden_size")?;
-        config.check()?;
+        config.check(fields)?;
         Ok(config)
     }
 
     /// What one field allows only in the light of another.
-    fn check(&self) -> Result<(), ConfigError> {
+    fn check(&self, fields: Fields<'_>) -> Result<(), ConfigError> {
         if self.sampling_rate == 0 {
-            return Err(unsupported("sampling_rate", 0, "positive"));
+            return Err(fields.unsupported("sampling_rate", 0, "positive"));
         }
         let ratios = &self.upsampling_ratios;
         let hop = ratios.iter().try_fold(1_usize, |hop, ratio| hop.checked_mul(*ratio));
         if !hop.is_some_and(|hop| (1..=LARGEST).contains(&hop)) {
-            return Err(unsupported(
+            return Err(fields.unsupported(
                 "upsampling_ratios",
                 format_args!("{ratios:?}"),
                 "a few positive numbers",
@@ -126,15 +99,19 @@ impl Config {
         }
         let widest = u32::try_from(ratios.len()).ok().and_then(|levels| self.num_filters.checked_shl(levels));
         if ratios.len() > 16 || !widest.is_some_and(|widest| widest <= LARGEST) {
-            return Err(unsupported("num_filters", self.num_filters, "fewer for so many upsampling_ratios"));
+            return Err(fields.unsupported(
+                "num_filters",
+                self.num_filters,
+                "fewer for so many upsampling_ratios",
+            ));
         }
         if self.num_filters / self.compress == 0 {
-            return Err(unsupported("compress", self.compress, "at most num_filters"));
+            return Err(fields.unsupported("compress", self.compress, "at most num_filters"));
         }
         let dilations = u32::try_from(self.num_residual_layers).ok();
         let longest = dilations.and_then(|layers| self.dilation_growth_rate.checked_pow(layers));
         if self.num_residual_layers > 64 || !longest.is_some_and(|longest| longest <= LARGEST) {
-            return Err(unsupported("num_residual_layers", self.num_residual_layers, "fewer"));
+            return Err(fields.unsupported("num_residual_layers", self.num_residual_layers, "fewer"));
         }
         let kernels = [
             ("kernel_size", self.kernel_size),
@@ -143,22 +120,22 @@ impl Config {
             ("num_lstm_layers", self.num_lstm_layers),
         ];
         if let Some((field, found)) = kernels.into_iter().find(|(_, size)| *size > 1024) {
-            return Err(unsupported(field, found, "1024 or less"));
+            return Err(fields.unsupported(field, found, "1024 or less"));
         }
         let trim = self.trim_right_ratio;
         if !(0.0..=1.0).contains(&trim) || (trim != 1.0 && !self.use_causal_conv) {
-            return Err(unsupported(
+            return Err(fields.unsupported(
                 "trim_right_ratio",
                 trim,
                 "1.0, or with use_causal_conv from 0.0 to 1.0",
             ));
         }
         if !self.codebook_size.is_power_of_two() || self.codebook_size < 2 {
-            return Err(unsupported("codebook_size", self.codebook_size, "a power of two"));
+            return Err(fields.unsupported("codebook_size", self.codebook_size, "a power of two"));
         }
         if !(1..=1024).contains(&self.quantizers()) {
             let found = format_args!("{:?}", self.target_bandwidths);
-            return Err(unsupported(
+            return Err(fields.unsupported(
                 "target_bandwidths",
                 found,
                 "a list whose last entry has room for a codebook",
@@ -204,48 +181,6 @@ impl Config {
         let bits_per_second = self.frame_rate() as f64 * self.codebook_size.ilog2() as f64;
         (1000.0 * kilobits_per_second / bits_per_second).floor() as usize
     }
-}
-
-/// The fields of an object, each with a value in case that it is missing.
-struct Fields<'a>(&'a Value);
-
-impl Fields<'_> {
-    fn or<T: DeserializeOwned>(&self, field: &'static str, default: T) -> Result<T, ConfigError> {
-        match self.0.get(field) {
-            None | Some(Value::Null) => Ok(default),
-            Some(found) => T::deserialize(found).map_err(|source| ConfigError::Type {
-                field,
-                found: found.clone(),
-                source,
-            }),
-        }
-    }
-
-    fn size(&self, field: &'static str, default: usize) -> Result<usize, ConfigError> {
-        let size = self.or(field, default)?;
-        if (1..=LARGEST).contains(&size) {
-            Ok(size)
-        } else {
-            Err(unsupported(field, size, "positive and not huge"))
-        }
-    }
-
-    /// Checks that the field is missing or has the one value that is implemented.
-    fn only<T>(&self, field: &'static str, value: T, supported: &'static str) -> Result<(), ConfigError>
-    where
-        T: DeserializeOwned + PartialEq,
-    {
-        match self.0.get(field) {
-            Some(found) if !found.is_null() && self.or::<Option<T>>(field, None)? != Some(value) => {
-                Err(unsupported(field, found, supported))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-fn unsupported(field: &'static str, found: impl ToString, supported: &'static str) -> ConfigError {
-    ConfigError::Unsupported { field, found: found.to_string(), supported }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use candle_core::{Error, Tensor};
 
 use super::{
     config::{Config, PadMode},
+    memory::Walk,
     rows::{self, Rows},
     taps::Taps,
 };
@@ -78,6 +79,13 @@ impl Conv {
         let rows = self.mode.extend(&rows, left, right)?;
         self.begun = true;
         self.slide(&rows)
+    }
+
+    pub(super) fn walk(&mut self, walk: &mut dyn Walk) -> Result<(), Error> {
+        walk.count(&mut self.received)?;
+        walk.count(&mut self.passed)?;
+        walk.flag(&mut self.begun)?;
+        walk.rows(&mut self.held)
     }
 
     /// Rows that must be at hand at each end of the signal, so that it can be mirrored there.

@@ -3,7 +3,7 @@
 use candle_core::{Error, Tensor};
 use candle_nn::ops::sigmoid;
 
-use super::weights::Weights;
+use super::{memory::Walk, weights::Weights};
 
 /// Layers of LSTM, one direction, each as wide as the signal: `[n, width]` to `[n, width]`, the signal added
 /// to what the last layer gives.
@@ -47,6 +47,13 @@ impl Lstm {
     pub(super) fn push(&mut self, rows: &Tensor) -> Result<Tensor, Error> {
         let deep = self.layers.iter_mut().try_fold(rows.clone(), |rows, layer| layer.push(&rows))?;
         deep + rows
+    }
+
+    pub(super) fn walk(&mut self, walk: &mut dyn Walk) -> Result<(), Error> {
+        self.layers.iter_mut().try_for_each(|layer| {
+            walk.tensor(&mut layer.hidden)?;
+            walk.tensor(&mut layer.cell)
+        })
     }
 }
 

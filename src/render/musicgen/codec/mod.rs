@@ -24,6 +24,7 @@ use crate::{
 mod config;
 mod conv;
 mod lstm;
+mod memory;
 mod pad;
 mod quantizer;
 mod rows;
@@ -35,7 +36,8 @@ mod weights;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Config, ConfigError};
+pub use config::Config;
+pub use memory::{Held, Memory};
 pub use stream::Decoder;
 pub use weights::Weights;
 

@@ -6,6 +6,7 @@ use super::{
     config::Config,
     conv::{Conv, ConvShape},
     lstm::Lstm,
+    memory::Walk,
     rows::{self, Rows},
     transposed::Transposed,
     weights::{self, Weights},
@@ -77,6 +78,17 @@ impl Stack {
     pub(super) fn push(&mut self, rows: Rows, last: bool) -> Result<Rows, Error> {
         self.layers.iter_mut().try_fold(rows, |rows, layer| layer.push(rows, last))
     }
+
+    /// Goes through what its layers remember.
+    pub(super) fn walk(&mut self, walk: &mut dyn Walk) -> Result<(), Error> {
+        self.layers.iter_mut().try_for_each(|layer| match layer {
+            Layer::Conv(conv) => conv.walk(walk),
+            Layer::Transposed(transposed) => transposed.walk(walk),
+            Layer::Lstm(lstm) => lstm.walk(walk),
+            Layer::Elu => Ok(()),
+            Layer::Residual(residual) => residual.walk(walk),
+        })
+    }
 }
 
 impl Layer {
@@ -106,6 +118,14 @@ impl Residual {
         let count = branch.dim(0)?;
         self.waiting = rows::rest(straight, count)?;
         (straight.narrow(0, 0, count)? + branch).map(Some)
+    }
+
+    fn walk(&mut self, walk: &mut dyn Walk) -> Result<(), Error> {
+        self.branch.walk(walk)?;
+        if let Some(conv) = &mut self.shortcut {
+            conv.walk(walk)?;
+        }
+        walk.rows(&mut self.waiting)
     }
 }
 

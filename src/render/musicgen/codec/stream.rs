@@ -2,7 +2,12 @@
 
 use candle_core::{Device, Tensor};
 
-use super::{CodecError, quantizer::Quantizer, stack::Stack};
+use super::{
+    CodecError, Memory,
+    memory::{Load, Save},
+    quantizer::Quantizer,
+    stack::Stack,
+};
 use crate::audio::{Pcm, Spec};
 
 /// Tokens to sound, frame by frame: the sound of a frame is given as soon as nothing that may still come can
@@ -43,6 +48,37 @@ impl Decoder {
     pub fn finish(mut self) -> Result<Pcm, CodecError> {
         let planes = self.stacks.iter_mut().map(|stack| Ok(samples(stack.push(None, true)?)?));
         Ok(Pcm::new(self.spec, planes.collect::<Result<_, CodecError>>()?)?)
+    }
+
+    /// What it remembers of the frames so far, channel by channel: [`Decoder::resume`] goes on from there.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn memory(&self) -> Result<Vec<Memory>, CodecError> {
+        let memory = |stack: &Stack| {
+            let mut memory = Memory::default();
+            stack.clone().walk(&mut Save(&mut memory))?;
+            Ok(memory)
+        };
+        self.stacks.iter().map(memory).collect()
+    }
+
+    /// Goes on where another decoder of this codec was: what it gives is what that one would have given.
+    ///
+    /// # Errors
+    /// When the memory is that of another codec.
+    pub fn resume(mut self, memory: &[Memory]) -> Result<Self, CodecError> {
+        if memory.len() != self.stacks.len() {
+            return Err(
+                candle_core::Error::msg("the memory of a codec with another number of channels").into()
+            );
+        }
+        for (stack, memory) in self.stacks.iter_mut().zip(memory) {
+            let mut load = Load::new(memory, self.quantizer.device());
+            stack.walk(&mut load)?;
+            load.finish()?;
+        }
+        Ok(self)
     }
 
     /// The number of frames, if this is a table of tokens for these channels.

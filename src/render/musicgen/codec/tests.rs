@@ -1,12 +1,15 @@
 //! The whole codec with random weights, and against the reference's own output.
 
-use std::{cell::Cell, collections::HashMap, fs, ops::ControlFlow, path::Path};
+use std::{cell::Cell, collections::HashMap, fs, path::Path};
 
 use candle_core::{D, DType, Device, Tensor};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::audio::Random;
+use crate::{
+    audio::Random,
+    render::musicgen::{self, checkpoint::Checkpoint, weights::CodecWeights},
+};
 
 /// Weights drawn by name, scaled so that signals neither vanish nor grow, and rounding does not either.
 struct Drawn {
@@ -90,6 +93,10 @@ fn difference(found: &[f32], expected: &[f32]) -> f32 {
         / largest
 }
 
+fn values(tensor: &Tensor) -> Vec<f32> {
+    tensor.flatten_all().unwrap().to_vec1().unwrap()
+}
+
 fn part(tokens: &[Vec<u32>], range: Range<usize>) -> Vec<&[u32]> {
     tokens.iter().map(|tokens| &tokens[range.clone()]).collect()
 }
@@ -122,6 +129,28 @@ fn a_decoder_gives_the_same_samples_whatever_the_pieces() {
                 let difference = difference(&found[0], &whole[0]);
                 assert!(difference < 1e-5, "{case}: {difference:e}");
             }
+        }
+    }
+}
+
+#[test]
+fn a_decoder_goes_on_from_the_memory_of_another() {
+    for codec in kinds() {
+        let quantizers = codec.config().quantizers();
+        for first in [0, 1, 2, 5, 9] {
+            let tokens = tokens(quantizers, 12, 16);
+            let mut one = codec.decoder(1).unwrap();
+            one.push(&part(&tokens, 0..first)).unwrap();
+            let memory = one.memory().unwrap();
+            let mut other = codec.decoder(1).unwrap().resume(&memory).unwrap();
+            assert_eq!(other.memory().unwrap(), memory);
+            let rest = part(&tokens, first..12);
+            assert_eq!(other.push(&rest).unwrap(), one.push(&rest).unwrap(), "after {first}");
+            assert_eq!(other.finish().unwrap(), one.finish().unwrap());
+            assert!(codec.decoder(2).unwrap().resume(&memory).is_err());
+            let mut foreign = memory.clone();
+            foreign[0].counts.pop();
+            assert!(codec.decoder(1).unwrap().resume(&foreign).is_err());
         }
     }
 }
@@ -205,7 +234,7 @@ fn tokens_that_are_not_of_the_codec_are_refused() {
         |tokens: &[Vec<u32>], channels| codec.decode(tokens, channels, &mut go).unwrap_err().to_string();
     let good = tokens(quantizers, 3, 16);
     assert!(refused(&tokens(quantizers + 1, 3, 16), 1).contains("codebooks of tokens for 1 channels"));
-    assert!(refused(&good[..quantizers - 1], 2).contains("for 2 channels"));
+    assert!(refused(&good[..3], 2).contains("for 2 channels"));
     assert!(refused(&good, 0).contains("for 0 channels"));
     assert!(refused(&[], 1).starts_with("0 codebooks"));
     let mut ragged = good.clone();
@@ -238,22 +267,6 @@ struct Reference {
     golden: HashMap<String, Tensor>,
 }
 
-struct Stored(HashMap<String, Tensor>);
-
-impl Weights for Stored {
-    type Error = candle_core::Error;
-
-    fn has(&self, name: &str) -> bool {
-        self.0.contains_key(&format!("audio_encoder.{name}"))
-    }
-
-    fn get(&self, name: &str, shape: &[usize]) -> Result<Tensor, candle_core::Error> {
-        let tensor = self.0[&format!("audio_encoder.{name}")].to_dtype(DType::F32)?;
-        assert_eq!(tensor.dims(), shape, "{name}");
-        Ok(tensor)
-    }
-}
-
 impl Reference {
     fn all() -> Vec<Self> {
         let checkpoints = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/checkpoints");
@@ -261,22 +274,14 @@ impl Reference {
     }
 
     fn read(directory: &Path) -> Self {
-        let load = |path: &Path| candle_core::safetensors::load(path, &Device::Cpu).unwrap();
-        let config: Value =
-            serde_json::from_slice(&fs::read(directory.join("config.json")).unwrap()).unwrap();
-        let mut stored = HashMap::new();
-        for entry in fs::read_dir(directory).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            if name.starts_with("model") && name.ends_with(".safetensors") {
-                stored.extend(load(&path));
-            }
-        }
-        let config = Config::from_json(&config["audio_encoder"]).unwrap();
+        let config = musicgen::config::Config::open(directory).unwrap();
+        let checkpoint = Checkpoint::open(directory).unwrap();
+        let weights = CodecWeights { checkpoint: &checkpoint, device: &Device::Cpu };
         Self {
             name: directory.file_name().unwrap().to_string_lossy().into_owned(),
-            codec: Codec::load(config, &Stored(stored)).unwrap(),
-            golden: load(&directory.join("golden.safetensors")),
+            codec: Codec::load(config.codec, &weights).unwrap(),
+            golden: candle_core::safetensors::load(directory.join("golden.safetensors"), &Device::Cpu)
+                .unwrap(),
         }
     }
 
@@ -289,7 +294,7 @@ impl Reference {
             let audio = &self.golden[&format!("{case}.audio")];
             let audio = audio.reshape(((), audio.dim(D::Minus1).unwrap())).unwrap().to_vec2().unwrap();
             let spec = Spec { rate: self.codec.config().rate(), channels: audio.len() };
-            cases.push((format!("{case} of {}", self.name), codes, Pcm::new(spec, audio).unwrap()));
+            cases.push((case.to_owned(), codes, Pcm::new(spec, audio).unwrap()));
         }
         assert!(cases.len() >= 3);
         cases
@@ -303,8 +308,7 @@ fn tokens_become_the_samples_of_the_reference() {
             let decoded = reference.codec.decode(&codes, audio.spec().channels, &mut go).unwrap();
             for (found, expected) in decoded.planes().iter().zip(audio.planes()) {
                 let difference = difference(found, expected);
-                eprintln!("{case}: {difference:e}");
-                assert!(difference < 1e-5, "{case}: {difference}");
+                assert!(difference < 1e-5, "{case} of {}: {difference:e}", reference.name);
             }
         }
     }
@@ -314,7 +318,23 @@ fn tokens_become_the_samples_of_the_reference() {
 fn samples_become_the_tokens_of_the_reference() {
     for reference in Reference::all() {
         for (case, codes, audio) in reference.cases("encode") {
-            assert_eq!(reference.codec.encode(&audio, &mut go).unwrap(), codes, "{case}");
+            assert_eq!(
+                reference.codec.encode(&audio, &mut go).unwrap(),
+                codes,
+                "{case} of {}",
+                reference.name
+            );
+            let expected = &reference.golden[&format!("{case}.latents")];
+            for (channel, plane) in audio.planes().iter().enumerate() {
+                let rows = Tensor::from_slice(plane, (plane.len(), 1), &Device::Cpu).unwrap();
+                let latents = reference.codec.encoder.clone().push(Some(rows), true).unwrap().unwrap();
+                let expected = match expected.rank() {
+                    3 => expected.get(channel).unwrap(),
+                    _ => expected.clone(),
+                };
+                let difference = difference(&values(&latents), &values(&expected));
+                assert!(difference < 1e-5, "latents of {case} of {}: {difference:e}", reference.name);
+            }
         }
     }
 }

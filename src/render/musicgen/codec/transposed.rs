@@ -4,6 +4,7 @@ use candle_core::{Error, Tensor};
 
 use super::{
     config::Config,
+    memory::Walk,
     rows::{self, Rows},
     taps::Taps,
 };
@@ -57,6 +58,11 @@ impl Transposed {
         let cut = start + if last { self.cut_right } else { 0 };
         self.begun = true;
         rows::part(&upsampled, start, upsampled.dim(0)? - cut)
+    }
+
+    pub(super) fn walk(&mut self, walk: &mut dyn Walk) -> Result<(), Error> {
+        walk.flag(&mut self.begun)?;
+        walk.rows(&mut self.held)
     }
 }
 

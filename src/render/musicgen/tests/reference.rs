@@ -12,8 +12,9 @@ use serde_json::Value;
 use crate::{
     audio::Random,
     render::musicgen::{
-        checkpoint::Checkpoint,
+        MusicGen,
         chroma::FollowedSound,
+        codec::Codec,
         codes::Codes,
         condition::{Branches, Prompt},
         config::Config,
@@ -29,49 +30,53 @@ use crate::{
 };
 
 /// Of the largest value of what the reference has.
-const TOLERANCE: f32 = 1e-4;
+pub(super) const TOLERANCE: f32 = 1e-4;
 
 /// A model with what the reference makes of it.
-struct Reference {
-    name: String,
+pub(super) struct Reference {
+    pub(super) name: String,
     directory: PathBuf,
-    config: Config,
-    model: LanguageModel,
-    golden: HashMap<String, Tensor>,
+    pub(super) config: Config,
+    pub(super) model: LanguageModel,
+    pub(super) codec: Codec,
+    pub(super) golden: HashMap<String, Tensor>,
     facts: Value,
 }
 
 impl Reference {
     fn open(directory: &Path, precision: Precision) -> Self {
-        let config = Config::open(directory).unwrap();
-        let checkpoint = Checkpoint::open(directory).unwrap();
         let placement = Placement { device: Device::Cpu, precision };
-        let model = LanguageModel::load(&checkpoint, &config, &placement).unwrap();
+        let MusicGen { config, language: model, codec } =
+            MusicGen::open(directory, &placement, &Device::Cpu).unwrap();
         let golden =
             candle_core::safetensors::load(directory.join("golden.safetensors"), &Device::Cpu).unwrap();
         let facts = serde_json::from_slice(&fs::read(directory.join("golden.json")).unwrap()).unwrap();
         let name = directory.file_name().unwrap().to_string_lossy().into_owned();
-        Self { name, directory: directory.to_owned(), config, model, golden, facts }
+        Self { name, directory: directory.to_owned(), config, model, codec, golden, facts }
     }
 
-    fn fact(&self, name: &str) -> &str {
+    pub(super) fn fact(&self, name: &str) -> &str {
         self.facts[name].as_str().unwrap()
     }
 
-    fn codes(&self, name: &str) -> Codes {
+    pub(super) fn codes(&self, name: &str) -> Codes {
         let tokens = self.golden[name].to_dtype(DType::U32).unwrap().to_vec2().unwrap();
         Codes::try_from(tokens).unwrap()
     }
 
-    fn branches(&self, text: &str) -> Branches {
+    pub(super) fn branches(&self, text: &str) -> Branches {
         self.model.branches(&Prompt { text, ..Prompt::default() }).unwrap()
     }
 
-    fn assert_near(&self, stage: &str, found: &Tensor) {
+    /// How far from the golden value at most, of its largest value.
+    pub(super) fn distance(&self, stage: &str, found: &Tensor) -> f32 {
         let expected = &self.golden[stage];
         assert_eq!(found.dims(), expected.dims(), "{} {stage}", self.name);
-        let largest = largest(expected);
-        let worst = largest_difference(found, expected) / largest;
+        largest_difference(found, expected) / largest(expected)
+    }
+
+    fn assert_near(&self, stage: &str, found: &Tensor) {
+        let worst = self.distance(stage, found);
         assert!(worst <= TOLERANCE, "{} {stage}: {worst:e} of the largest value", self.name);
     }
 }
@@ -93,7 +98,7 @@ fn directories() -> Vec<PathBuf> {
     found
 }
 
-fn references() -> impl Iterator<Item = Reference> {
+pub(super) fn references() -> impl Iterator<Item = Reference> {
     directories().into_iter().map(|directory| Reference::open(&directory, Precision::F32))
 }
 
@@ -103,7 +108,7 @@ fn text_models() -> impl Iterator<Item = Reference> {
 }
 
 /// The logits behind every column of a grid, [K, columns, V], heard in parts of so many columns.
-fn logits(reference: &Reference, grid: &Tensor, condition: &Condition, at_once: usize) -> Tensor {
+pub(super) fn logits(reference: &Reference, grid: &Tensor, condition: &Condition, at_once: usize) -> Tensor {
     let decoder = reference.model.decoder();
     let pad = decoder.config().pad_token();
     let token = |id: u32| if id == pad { Token::Pad } else { Token::Code(id) };
@@ -123,7 +128,7 @@ fn logits(reference: &Reference, grid: &Tensor, condition: &Condition, at_once: 
     Tensor::stack(&all, 1).unwrap()
 }
 
-fn generate(
+pub(super) fn generate(
     reference: &Reference,
     branches: &Branches,
     guidance: f64,
@@ -217,7 +222,7 @@ fn pieces_go_on_from_a_prompt_in_the_same_way() {
 }
 
 /// The melody models, each with the pitch classes that its goldens were made with.
-fn melody_models() -> impl Iterator<Item = (Reference, Vec<usize>)> {
+pub(super) fn melody_models() -> impl Iterator<Item = (Reference, Vec<usize>)> {
     references().filter(|reference| reference.config.melody.is_some()).map(|reference| {
         let features: Vec<Vec<f32>> = reference.golden["chroma.features"].to_vec2().unwrap();
         let class = |row: &Vec<f32>| row.iter().position(|value| *value == 1.0).unwrap();
@@ -230,10 +235,10 @@ fn melody_models() -> impl Iterator<Item = (Reference, Vec<usize>)> {
 fn sounds_have_the_same_leading_pitch_classes() {
     for (reference, classes) in melody_models() {
         let pitch_classes = reference.config.melody.unwrap().num_chroma;
-        let rate = reference.config.audio_encoder["sampling_rate"].as_u64().unwrap() as usize;
+        let rate = reference.config.codec.rate().0 as usize;
         let followed = |stage: &str| {
             let samples = reference.golden[stage].to_vec1().unwrap();
-            FollowedSound::new(samples, rate, 640, pitch_classes).classes(0)
+            FollowedSound::new(samples, rate, reference.config.codec.hop(), pitch_classes).classes(0)
         };
         assert_eq!(followed("chroma.audio"), classes);
         let short: Vec<Vec<f32>> = reference.golden["chroma.short.features"].to_vec2().unwrap();
@@ -271,7 +276,7 @@ fn melodies_give_the_same_logits_and_tokens() {
 
 #[test]
 fn tokens_are_drawn_with_the_same_probabilities() {
-    for reference in references() {
+    for reference in text_models() {
         let logits: Vec<f32> = reference.golden["sampling.logits"].to_vec1().unwrap();
         let settings = &reference.facts["sampling"];
         let temperature = settings["temperature"].as_f64().unwrap();
