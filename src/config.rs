@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::{
     audio::SampleRate,
-    models::hub::{self, Token},
+    models::settings::{self, Token},
     request::{DURATION_SECONDS, Defaults, Output, SAMPLE_RATE},
     wire::{BitDepth, DeviceInfo},
     worker,
@@ -119,7 +119,7 @@ pub struct HuggingFace {
     /// Where models are kept: `HF_HUB_CACHE`, or `hub` in `HF_HOME`, which is `huggingface` in the user's cache directory.
     pub cache: PathBuf,
     /// `HF_ENDPOINT`, `HF_TOKEN` or the file at `HF_TOKEN_PATH`, `HF_HUB_OFFLINE`.
-    pub hub: hub::Settings,
+    pub hub: settings::Settings,
 }
 
 /// A setting that cannot be met here.
@@ -239,7 +239,7 @@ impl HuggingFace {
             cache: path("HF_HUB_CACHE")
                 .or_else(|| path("HUGGINGFACE_HUB_CACHE"))
                 .unwrap_or_else(|| own.join("hub")),
-            hub: hub::Settings {
+            hub: settings::Settings {
                 endpoint: text("HF_ENDPOINT").unwrap_or_else(|| "https://huggingface.co".to_owned()),
                 token: token.filter(|token| !token.is_empty()).map(Token),
                 offline: is_true("HF_HUB_OFFLINE") || is_true("TRANSFORMERS_OFFLINE"),

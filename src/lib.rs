@@ -33,7 +33,7 @@ pub mod job;
 pub mod http;
 #[cfg(feature = "service")]
 pub mod worker;
-#[cfg(all(feature = "service", feature = "musicgen"))]
+#[cfg(feature = "service")]
 pub mod models;
 #[cfg(feature = "service")]
 pub mod config;

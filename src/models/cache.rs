@@ -16,10 +16,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use thiserror::Error;
 
-use super::ModelId;
+use crate::render::musicgen::store::HubId;
 
 /// The files that a MusicGen cannot run without, besides its weights.
 pub const REQUIRED: [&str; 2] = ["config.json", "tokenizer.json"];
@@ -35,10 +35,10 @@ pub struct Cache {
 }
 
 /// A MusicGen in the cache, whole or in part.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cached {
     /// Its name.
-    pub id: ModelId,
+    pub id: HubId,
     /// Where everything of it lies.
     pub directory: PathBuf,
     /// Its versions that are there.
@@ -50,7 +50,7 @@ pub struct Cached {
 }
 
 /// One version of a model in the cache.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     /// Its commit.
     pub commit: String,
@@ -77,7 +77,7 @@ pub enum CacheError {
     #[error("{id} is not in {}; `timbre models list` says what is", root.display())]
     Missing {
         /// The model.
-        id: ModelId,
+        id: HubId,
         /// The cache.
         root: PathBuf,
     },
@@ -85,7 +85,7 @@ pub enum CacheError {
     #[error("{id} is no MusicGen but {kind}: another program has fetched it, remove it with that one")]
     Foreign {
         /// The model.
-        id: ModelId,
+        id: HubId,
         /// Its `model_type`.
         kind: String,
     },
@@ -116,17 +116,15 @@ impl Cache {
     pub fn models(&self) -> Result<Vec<Cached>, CacheError> {
         let mut models = Vec::new();
         for name in names(&self.root)? {
-            let Some(id) = name.strip_prefix("models--").map(|name| name.replacen("--", "/", 1)) else {
-                continue;
-            };
-            let Ok(id) = id.parse() else { continue };
+            let id = name.strip_prefix("models--").and_then(|name| HubId::new(&name.replacen("--", "/", 1)));
+            let Some(id) = id else { continue };
             match self.model(&id) {
                 Ok(cached) => models.push(cached),
                 Err(CacheError::Foreign { .. } | CacheError::Missing { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
-        models.sort_by(|a, b| a.id.cmp(&b.id));
+        models.sort_by(|a, b| a.id.as_str().cmp(b.id.as_str()));
         Ok(models)
     }
 
@@ -134,7 +132,7 @@ impl Cache {
     ///
     /// # Errors
     /// When nothing is, when it is no MusicGen, or the cache cannot be read.
-    pub fn model(&self, id: &ModelId) -> Result<Cached, CacheError> {
+    pub fn model(&self, id: &HubId) -> Result<Cached, CacheError> {
         let directory = self.folder(id);
         let refs = refs(&directory.join("refs"))?;
         let mut snapshots = Vec::new();
@@ -158,11 +156,11 @@ impl Cache {
     ///
     /// # Errors
     /// As [`Cache::model`], or when something cannot be removed; what is left then is no longer listed as whole.
-    pub fn remove(&self, id: &ModelId) -> Result<u64, CacheError> {
+    pub fn remove(&self, id: &HubId) -> Result<u64, CacheError> {
         let cached = self.model(id)?;
         // References first: a model that is half removed is not found by its name.
         let parts = ["refs", "snapshots", "blobs"].map(|part| cached.directory.join(part));
-        let locks = self.root.join(".locks").join(folder_name(id));
+        let locks = self.root.join(".locks").join(id.folder());
         for part in parts.iter().chain([&cached.directory, &locks]) {
             match fs::remove_dir_all(part) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -175,13 +173,13 @@ impl Cache {
     }
 
     /// Where the bytes of a tag belong.
-    pub fn blob(&self, id: &ModelId, tag: &str) -> PathBuf {
+    pub fn blob(&self, id: &HubId, tag: &str) -> PathBuf {
         self.folder(id).join("blobs").join(tag)
     }
 
     /// The file to be locked while a blob is written, created when missing.
-    pub(super) fn lock_file(&self, id: &ModelId, tag: &str) -> Result<File, CacheError> {
-        let path = self.root.join(".locks").join(folder_name(id)).join(format!("{tag}.lock"));
+    pub(super) fn lock_file(&self, id: &HubId, tag: &str) -> Result<File, CacheError> {
+        let path = self.root.join(".locks").join(id.folder()).join(format!("{tag}.lock"));
         create_parent(&path)?;
         File::options().write(true).create(true).truncate(false).open(&path).map_err(CacheError::at(&path))
     }
@@ -192,7 +190,7 @@ impl Cache {
     /// When it cannot be written.
     pub fn publish<'a>(
         &self,
-        id: &ModelId,
+        id: &HubId,
         revision: &str,
         commit: &str,
         files: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -211,13 +209,9 @@ impl Cache {
         Ok(snapshot)
     }
 
-    fn folder(&self, id: &ModelId) -> PathBuf {
-        self.root.join(folder_name(id))
+    fn folder(&self, id: &HubId) -> PathBuf {
+        self.root.join(id.folder())
     }
-}
-
-fn folder_name(id: &ModelId) -> String {
-    format!("models--{}", id.as_str().replace('/', "--"))
 }
 
 pub(super) fn create_parent(path: &Path) -> Result<(), CacheError> {
@@ -337,6 +331,10 @@ mod tests {
 
     const COMMIT: &str = "0123456789012345678901234567890123456789";
 
+    fn named(id: &str) -> HubId {
+        HubId::new(id).unwrap()
+    }
+
     fn put(root: &Path, path: &str, text: &str) {
         let path = root.join(path);
         create_parent(&path).unwrap();
@@ -350,7 +348,7 @@ mod tests {
         put(root, &format!("{folder}/blobs/b"), "weights");
         let cache = Cache::new(root.to_owned());
         let files = [("config.json", "a"), ("tokenizer.json", "a"), (WEIGHTS, "b")];
-        cache.publish(&id.parse().unwrap(), "refs/pr/1", COMMIT, files).unwrap();
+        cache.publish(&named(id), "refs/pr/1", COMMIT, files).unwrap();
         cache
     }
 
@@ -358,7 +356,7 @@ mod tests {
     fn musicgens_are_found_and_others_left_alone() {
         let root = tempfile::tempdir().unwrap();
         fetched(root.path(), "owner/one", "musicgen");
-        let cache = fetched(root.path(), "bert", "bert");
+        let cache = fetched(root.path(), "other/bert", "bert");
         put(root.path(), "datasets--owner--one/blobs/a", "");
         let models = cache.models().unwrap();
         assert_eq!(models.len(), 1);
@@ -368,7 +366,7 @@ mod tests {
         assert_eq!((snapshot.commit.as_str(), snapshot.whole), (COMMIT, true));
         assert_eq!(snapshot.refs, ["refs/pr/1"]);
         assert_eq!(fs::read_to_string(snapshot.directory.join(WEIGHTS)).unwrap(), "weights");
-        let bert = "bert".parse().unwrap();
+        let bert = named("other/bert");
         assert!(matches!(cache.remove(&bert), Err(CacheError::Foreign { kind, .. }) if kind == "bert"));
     }
 
@@ -376,7 +374,7 @@ mod tests {
     fn a_model_is_whole_when_nothing_is_missing() {
         let root = tempfile::tempdir().unwrap();
         let cache = fetched(root.path(), "owner/one", "musicgen");
-        let id = "owner/one".parse().unwrap();
+        let id = named("owner/one");
         let whole = || cache.model(&id).unwrap().snapshots[0].whole;
         fs::remove_file(cache.blob(&id, "b")).unwrap();
         assert!(!whole(), "a link into nothing");
@@ -397,7 +395,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         fetched(root.path(), "owner/one", "musicgen");
         let cache = fetched(root.path(), "owner/two", "musicgen_melody");
-        let (one, two) = ("owner/one".parse().unwrap(), "owner/two".parse().unwrap());
+        let (one, two) = (named("owner/one"), named("owner/two"));
         put(&cache.folder(&one), "blobs/c.incomplete", "half");
         cache.lock_file(&one, "c").unwrap();
         assert_eq!(cache.model(&one).unwrap().begun_bytes, 4);
@@ -410,7 +408,7 @@ mod tests {
     fn a_new_version_takes_the_name_and_shares_files() {
         let root = tempfile::tempdir().unwrap();
         let cache = fetched(root.path(), "owner/one", "musicgen");
-        let id = "owner/one".parse().unwrap();
+        let id = named("owner/one");
         let newer = COMMIT.replace('0', "f");
         let files = [("config.json", "a"), ("tokenizer.json", "a"), (WEIGHTS, "b")];
         let directory = cache.publish(&id, "refs/pr/1", &newer, files).unwrap();

@@ -8,7 +8,7 @@ use std::{
     io::{self, Read, Write},
     path::PathBuf,
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use sha2::{Digest, Sha256};
@@ -16,7 +16,7 @@ use thiserror::Error;
 use ureq::http::{StatusCode, header};
 
 use super::{
-    ModelId,
+    HubId,
     cache::{Cache, CacheError, create_parent},
     hub::{Hub, HubError, RemoteFile},
     size,
@@ -26,16 +26,16 @@ use crate::cancel::{Cancel, Cancelled};
 /// How often a transfer that brings nothing is tried again, and the first wait; each further one is twice as long.
 const TRIES: u32 = 3;
 const FIRST_WAIT: Duration = Duration::from_millis(500);
-/// How often a lock or an interrupt is looked at.
+/// How often a lock is looked at.
 const GLANCE: Duration = Duration::from_millis(100);
 const CHUNK: usize = 256 << 10;
 
-/// Hears what happens to a transfer, and may end it.
-pub trait Watch: Cancel {
+/// Hears what happens to a transfer.
+pub trait Watch {
     /// So many bytes of the file are here.
     fn here(&self, bytes: u64);
     /// It broke off, and is taken up again after a pause.
-    fn again(&self, error: &FetchError, pause: Duration);
+    fn again(&self, pause: Duration);
     /// Another program fetches the same file, which is waited for.
     fn busy(&self);
 }
@@ -82,9 +82,6 @@ pub enum FetchError {
         /// That of what came.
         found: String,
     },
-    /// It was ended. Not a fault.
-    #[error(transparent)]
-    Cancelled(#[from] Cancelled),
 }
 
 impl RemoteFile {
@@ -96,13 +93,13 @@ impl RemoteFile {
 }
 
 /// Bytes of a file that are in the cache already.
-pub fn here(cache: &Cache, id: &ModelId, file: &RemoteFile) -> u64 {
+pub fn here(cache: &Cache, id: &HubId, file: &RemoteFile) -> u64 {
     let length = |path: PathBuf| fs::metadata(path).map_or(0, |metadata| metadata.len());
     let blob = length(cache.blob(id, &file.tag));
     if blob == file.size { blob } else { length(begun(cache, id, file)).min(file.size) }
 }
 
-fn begun(cache: &Cache, id: &ModelId, file: &RemoteFile) -> PathBuf {
+fn begun(cache: &Cache, id: &HubId, file: &RemoteFile) -> PathBuf {
     let mut name = cache.blob(id, &file.tag).into_os_string();
     name.push(".incomplete");
     name.into()
@@ -115,7 +112,7 @@ fn begun(cache: &Cache, id: &ModelId, file: &RemoteFile) -> PathBuf {
 pub fn fetch(
     hub: &Hub,
     cache: &Cache,
-    id: &ModelId,
+    id: &HubId,
     file: &RemoteFile,
     watch: &dyn Watch,
 ) -> Result<(), FetchError> {
@@ -129,14 +126,14 @@ pub fn fetch(
             watch.busy();
         }
         busy = true;
-        pause(GLANCE, watch)?;
+        thread::sleep(GLANCE);
     }
     if fs::metadata(&blob).is_ok_and(|metadata| metadata.len() == file.size) {
         watch.here(file.size);
         return Ok(());
     }
     let path = begun(cache, id, file);
-    let mut arriving = Arriving::open(path.clone(), file, watch)?;
+    let mut arriving = Arriving::open(path.clone(), file)?;
     let mut tries = 0;
     while arriving.here < file.size {
         let before = arriving.here;
@@ -151,8 +148,8 @@ pub fn fetch(
             return Err(error);
         }
         let wait = FIRST_WAIT * (1 << tries);
-        watch.again(&error, wait);
-        pause(wait, watch)?;
+        watch.again(wait);
+        thread::sleep(wait);
     }
     arriving.file.sync_all().map_err(CacheError::at(&path))?;
     let found = base16ct::lower::encode_string(&arriving.hash.finalize());
@@ -174,14 +171,13 @@ struct Arriving {
 
 impl Arriving {
     /// Goes on with what is there. More than there can be is not believed.
-    fn open(path: PathBuf, remote: &RemoteFile, watch: &dyn Watch) -> Result<Self, FetchError> {
+    fn open(path: PathBuf, remote: &RemoteFile) -> Result<Self, FetchError> {
         create_parent(&path)?;
         let file = File::options().read(true).append(true).create(true).open(&path);
         let file = file.map_err(CacheError::at(&path))?;
         let mut arriving = Self { path, file, hash: Sha256::new(), here: 0 };
         let mut chunk = vec![0; CHUNK];
         while arriving.here <= remote.size {
-            watch.check()?;
             let read = arriving.file.read(&mut chunk).map_err(CacheError::at(&arriving.path))?;
             if read == 0 {
                 return Ok(arriving);
@@ -203,7 +199,7 @@ impl Arriving {
     fn go_on(
         &mut self,
         hub: &Hub,
-        id: &ModelId,
+        id: &HubId,
         remote: &RemoteFile,
         watch: &dyn Watch,
     ) -> Result<(), FetchError> {
@@ -234,7 +230,6 @@ impl Arriving {
             })?;
             self.write(&chunk[..read], remote)?;
             watch.here(self.here);
-            watch.check()?;
         }
     }
 
@@ -249,13 +244,4 @@ impl Arriving {
         self.here += bytes.len() as u64;
         Ok(())
     }
-}
-
-fn pause(time: Duration, watch: &dyn Watch) -> Result<(), Cancelled> {
-    let start = Instant::now();
-    while start.elapsed() < time {
-        watch.check()?;
-        thread::sleep(GLANCE.min(time));
-    }
-    watch.check()
 }

@@ -9,7 +9,7 @@
 //! The tag of a large file is its SHA-256; that of a small one is what git calls it. The token goes to the hub and nowhere
 //! else: a redirect to another host is followed without it.
 
-use std::{fmt, net::IpAddr, time::Duration};
+use std::{net::IpAddr, time::Duration};
 
 use serde::Deserialize;
 use thiserror::Error;
@@ -20,7 +20,8 @@ use ureq::{
     typestate::WithoutBody,
 };
 
-use super::ModelId;
+use super::settings::{Settings, Token};
+use crate::render::musicgen::store::HubId;
 
 /// Longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -30,27 +31,6 @@ const SILENCE: Duration = Duration::from_secs(30);
 const LARGEST_JSON: u64 = 16 << 20;
 /// Redirects that are followed on the way to a file's size.
 const REDIRECTS: usize = 5;
-
-/// Where the hub is and who asks.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Its address, `https://huggingface.co` or a mirror's.
-    pub endpoint: String,
-    /// Who asks; anonymous without.
-    pub token: Option<Token>,
-    /// Whether the network is not to be used.
-    pub offline: bool,
-}
-
-/// A secret. Not shown by [`Debug`](fmt::Debug).
-#[derive(Clone, PartialEq, Eq)]
-pub struct Token(pub String);
-
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token(..)")
-    }
-}
 
 /// A connection to the hub. Calls block and have time limits.
 #[derive(Debug)]
@@ -116,7 +96,7 @@ pub enum HubError {
     )]
     Anonymous {
         /// The model.
-        id: ModelId,
+        id: HubId,
         /// Its address.
         endpoint: String,
         /// What it answered.
@@ -129,7 +109,7 @@ pub enum HubError {
     )]
     Refused {
         /// The model.
-        id: ModelId,
+        id: HubId,
         /// Its address.
         endpoint: String,
         /// What it answered.
@@ -141,7 +121,7 @@ pub enum HubError {
     )]
     NotFound {
         /// The model.
-        id: ModelId,
+        id: HubId,
         /// The revision.
         revision: String,
     },
@@ -219,7 +199,7 @@ impl Hub {
     ///
     /// # Errors
     /// When the hub cannot be reached, or does not know the model or does not give it to this one.
-    pub fn model(&self, id: &ModelId, revision: &str) -> Result<Listing, HubError> {
+    pub fn model(&self, id: &HubId, revision: &str) -> Result<Listing, HubError> {
         #[derive(Deserialize)]
         struct Model {
             sha: Option<String>,
@@ -262,7 +242,7 @@ impl Hub {
     ///
     /// # Errors
     /// When the hub cannot be reached, refuses the file, or does not say them.
-    pub fn file(&self, id: &ModelId, commit: &str, name: &str) -> Result<RemoteFile, HubError> {
+    pub fn file(&self, id: &HubId, commit: &str, name: &str) -> Result<RemoteFile, HubError> {
         let url = self.url(id, commit, name);
         let (mut at, mut tag, mut size) = (url.clone(), None, None);
         for hop in 0..=REDIRECTS {
@@ -305,7 +285,7 @@ impl Hub {
     /// When the hub cannot be reached, or the file is missing or not JSON.
     pub fn document<T: for<'de> Deserialize<'de>>(
         &self,
-        id: &ModelId,
+        id: &HubId,
         commit: &str,
         name: &str,
     ) -> Result<T, HubError> {
@@ -319,7 +299,7 @@ impl Hub {
     ///
     /// # Errors
     /// When the hub cannot be reached or refuses the file.
-    pub fn bytes(&self, id: &ModelId, file: &RemoteFile, from: u64) -> Result<Response<Body>, HubError> {
+    pub fn bytes(&self, id: &HubId, file: &RemoteFile, from: u64) -> Result<Response<Body>, HubError> {
         let mut request = self.agent.get(&file.url);
         if from > 0 {
             request = request.header(header::RANGE, format!("bytes={from}-"));
@@ -329,7 +309,7 @@ impl Hub {
         Ok(answer)
     }
 
-    fn url(&self, id: &ModelId, commit: &str, name: &str) -> String {
+    fn url(&self, id: &HubId, commit: &str, name: &str) -> String {
         format!("{}/{id}/resolve/{commit}/{}", self.endpoint, encoded(name))
     }
 
@@ -348,7 +328,7 @@ impl Hub {
         HubError::Unreachable { endpoint: self.endpoint.clone(), source: Box::new(error) }
     }
 
-    fn expect_success(&self, id: &ModelId, url: &str, status: StatusCode) -> Result<(), HubError> {
+    fn expect_success(&self, id: &HubId, url: &str, status: StatusCode) -> Result<(), HubError> {
         let (id, endpoint, code) = (id.clone(), self.endpoint.clone(), status.as_u16());
         match status {
             status if status.is_success() => Ok(()),
@@ -440,10 +420,5 @@ mod tests {
         assert_eq!(to("/c"), "http://127.0.0.1:81/c");
         assert_eq!(to("//d/c"), "http://d/c");
         assert_eq!(to("https://d/c"), "https://d/c");
-    }
-
-    #[test]
-    fn a_token_is_not_shown() {
-        assert!(!format!("{:?}", Token("hf_secret".into())).contains("secret"));
     }
 }

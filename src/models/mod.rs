@@ -1,16 +1,21 @@
 //! Models on disk and how they get there: what is known, what the cache of the Hugging Face hub holds, fetching, checking.
 //!
 //! The cache is the one that the hub's own Python library keeps, so that what either has fetched the other finds. Only
-//! [`pull`] goes to the network.
+//! [`hub`], [`fetch`] and [`pull`] go to the network.
 
+#[cfg(feature = "musicgen")]
 pub mod cache;
+#[cfg(feature = "musicgen")]
 pub mod catalogue;
+#[cfg(feature = "musicgen")]
+pub mod check;
+#[cfg(feature = "musicgen")]
 pub mod fetch;
+#[cfg(feature = "musicgen")]
 pub mod hub;
-mod id;
+#[cfg(feature = "musicgen")]
 pub mod pull;
-
-pub use id::{ModelId, NoModelId};
+pub mod settings;
 
 /// Bytes as people read them: `2.36 GB`.
 pub fn size(bytes: u64) -> String {

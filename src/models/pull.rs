@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use super::{
-    ModelId,
+    HubId,
     cache::{Cache, CacheError, INDEX, Index, REQUIRED, WEIGHTS},
     catalogue,
     fetch::{self, FetchError, fetch},
@@ -29,7 +29,7 @@ const OPTIONAL: [&str; 4] = [
 #[derive(Clone, Debug)]
 pub struct Offer {
     /// The model.
-    pub id: ModelId,
+    pub id: HubId,
     /// The branch, tag or commit that was asked for.
     pub revision: String,
     /// The commit that it means now.
@@ -57,10 +57,10 @@ pub enum PullError {
     #[error(transparent)]
     Cache(#[from] CacheError),
     /// It is none that can be run.
-    #[error("{id} is no MusicGen that Timbre can run; nothing was fetched")]
+    #[error("{id} is no MusicGen that Timbre can run: its {source}; nothing was fetched")]
     Kind {
         /// The model.
-        id: ModelId,
+        id: HubId,
         /// What its configuration says.
         #[source]
         source: ConfigError,
@@ -69,7 +69,7 @@ pub enum PullError {
     #[error("{id} at {commit} has no {missing}, without which a MusicGen cannot run; nothing was fetched")]
     Incomplete {
         /// The model.
-        id: ModelId,
+        id: HubId,
         /// Its commit.
         commit: String,
         /// What is missing.
@@ -82,7 +82,7 @@ pub enum PullError {
     )]
     Space {
         /// The model.
-        id: ModelId,
+        id: HubId,
         /// Bytes that have yet to come.
         needed: u64,
         /// Where they should go.
@@ -94,8 +94,8 @@ pub enum PullError {
 
 /// Hears how the files come.
 pub trait Watch: fetch::Watch {
-    /// A file begins, of which so many bytes are here already.
-    fn begins(&self, file: &RemoteFile, here: u64);
+    /// A file begins; the one before is done.
+    fn begins(&self, file: &RemoteFile);
 }
 
 impl Offer {
@@ -103,7 +103,7 @@ impl Offer {
     ///
     /// # Errors
     /// When the hub fails, or the model is none that can be run.
-    pub fn ask(hub: &Hub, cache: &Cache, id: &ModelId, revision: &str) -> Result<Self, PullError> {
+    pub fn ask(hub: &Hub, cache: &Cache, id: &HubId, revision: &str) -> Result<Self, PullError> {
         let listing = hub.model(id, revision)?;
         let commit = &listing.commit;
         let has = |name: &str| listing.files.iter().any(|file| file == name);
@@ -166,10 +166,10 @@ impl Offer {
     /// Fetches what is not here. Gives the directory of the model.
     ///
     /// # Errors
-    /// When the hub or the cache fails, or the watch ended it; what came stays and is gone on from the next time.
+    /// When the hub or the cache fails; what came stays and is gone on from the next time.
     pub fn fetch(&self, hub: &Hub, cache: &Cache, watch: &dyn Watch) -> Result<PathBuf, PullError> {
         for file in &self.files {
-            watch.begins(file, fetch::here(cache, &self.id, file));
+            watch.begins(file);
             fetch(hub, cache, &self.id, file, watch)?;
         }
         let files = self.files.iter().map(|file| (file.name.as_str(), file.tag.as_str()));

@@ -37,6 +37,9 @@ pub(super) enum Failure {
     Setup(#[source] io::Error),
     #[error("interrupted; nothing was written")]
     Interrupted,
+    #[cfg(feature = "musicgen")]
+    #[error(transparent)]
+    Models(#[from] super::models::ModelsError),
 }
 
 impl Failure {
@@ -76,6 +79,8 @@ impl Failure {
                 _ => 2,
             },
             Self::Run(_) | Self::App(_) | Self::Output(_) | Self::Setup(_) => 1,
+            #[cfg(feature = "musicgen")]
+            Self::Models(error) => error.exit_code(),
         }
     }
 
@@ -95,16 +100,19 @@ fn inside(error: &RunError) -> String {
         // These say all of it themselves.
         RunError::Artifact(cause) => cause.to_string(),
         RunError::Plan(_) => "the plan cannot be met".to_owned(),
-        error => {
-            let mut said = vec![error.to_string()];
-            let mut cause = error.source();
-            while let Some(inner) = cause {
-                said.push(inner.to_string());
-                cause = inner.source();
-            }
-            said.join(": ")
-        }
+        error => chain(error),
     }
+}
+
+/// An error and its causes.
+pub(super) fn chain(error: &dyn Error) -> String {
+    let mut said = vec![error.to_string()];
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        said.push(inner.to_string());
+        cause = inner.source();
+    }
+    said.join(": ")
 }
 
 /// The option that sets a field of the request.

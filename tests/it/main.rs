@@ -6,6 +6,8 @@ mod documents;
 mod http;
 mod layers;
 mod midi;
+#[cfg(feature = "musicgen")]
+mod models;
 mod pipeline;
 mod program;
 mod schemas;
