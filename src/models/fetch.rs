@@ -16,12 +16,11 @@ use thiserror::Error;
 use ureq::http::{StatusCode, header};
 
 use super::{
-    HubId,
     cache::{Cache, CacheError, create_parent},
     hub::{Hub, HubError, RemoteFile},
     size,
 };
-use crate::cancel::{Cancel, Cancelled};
+use crate::render::musicgen::store::HubId;
 
 /// How often a transfer that brings nothing is tried again, and the first wait; each further one is twice as long.
 const TRIES: u32 = 3;

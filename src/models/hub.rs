@@ -216,12 +216,16 @@ impl Hub {
         struct Card {
             license: Option<serde_json::Value>,
         }
+        let not_found = || HubError::NotFound { id: id.clone(), revision: revision.to_owned() };
+        // What git does not take as a name: it becomes a path in the cache.
+        if revision.contains('\\') || revision.split('/').any(|part| part.is_empty() || part.starts_with('.'))
+        {
+            return Err(not_found());
+        }
         let url = format!("{}/api/models/{id}/revision/{}", self.endpoint, encoded(revision));
         let mut answer = self.call(self.agent.get(&url))?;
         match answer.status() {
-            StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST => {
-                return Err(HubError::NotFound { id: id.clone(), revision: revision.to_owned() });
-            }
+            StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST => return Err(not_found()),
             status => self.expect_success(id, &url, status)?,
         }
         let model: Model = self.json(&url, &mut answer)?;

@@ -8,17 +8,20 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use super::{
-    HubId,
     cache::{Cache, CacheError, INDEX, Index, REQUIRED, WEIGHTS},
     catalogue,
     fetch::{self, FetchError, fetch},
     hub::{Hub, HubError, RemoteFile},
     size,
 };
-use crate::render::musicgen::config::{Config, ConfigError};
+use crate::render::musicgen::{
+    config::{Config, ConfigError},
+    store::HubId,
+};
 
 /// Files that are fetched where a model has them, besides those that it must have.
-const OPTIONAL: [&str; 4] = [
+const OPTIONAL: [&str; 5] = [
+    "README.md",
     "generation_config.json",
     "preprocessor_config.json",
     "special_tokens_map.json",

@@ -250,6 +250,7 @@ fn what_the_hub_does_not_have_is_named() {
     let machine = Machine::new();
     machine.refused(&["pull", "owner/none"], 2, &["owner/none", "timbre models list"]);
     machine.refused(&["pull", ID, "--revision", "nope"], 2, &["owner/tiny at revision nope"]);
+    machine.refused(&["pull", ID, "--revision", "../../main"], 2, &["at revision ../../main"]);
     machine.refused(&["pull", "tiny"], 2, &["OWNER/NAME"]);
     machine.hub.set(|hub| {
         hub.files.remove(WEIGHTS);
