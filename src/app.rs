@@ -5,12 +5,15 @@ use std::{io, net::SocketAddr, sync::Arc};
 use thiserror::Error;
 use tokio::net::TcpListener;
 
+#[cfg(feature = "musicgen")]
+use crate::render::musicgen::MusicGens;
 use crate::{
-    artifact::{ArtifactError, Shelf},
+    artifact::{ArtifactError, Shelf, Uploads},
     config::{ConfigError, Export, Rendering, Service as ServiceSettings},
     http,
     job::{JobStore, MemoryStore, memory, retention, run::Pipeline},
     render::{engines::Engines, synth::Synth},
+    wire::DeviceInfo,
     worker::{Bench, Workers},
 };
 
@@ -41,8 +44,23 @@ pub enum AppError {
 /// # Errors
 /// When a device was asked for that is not there.
 pub fn engines(settings: &Rendering) -> Result<Arc<Engines>, ConfigError> {
+    let engines = Engines::new(Arc::new(Synth::new(settings.thread_count())));
+    #[cfg(feature = "musicgen")]
+    let engines = engines.with_models(Arc::new(MusicGens::new(settings.musicgen()?)));
+    #[cfg(not(feature = "musicgen"))]
     settings.check()?;
-    Ok(Arc::new(Engines::new(Arc::new(Synth::new(settings.thread_count())))))
+    Ok(Arc::new(engines))
+}
+
+/// What the service says of the device that models compute on.
+fn device(settings: &Rendering, engines: &Engines) -> DeviceInfo {
+    let processor = settings.processor();
+    match engines.device() {
+        Some((kind, why)) if kind != processor.kind => {
+            DeviceInfo { kind: kind.to_owned(), name: why, ..processor }
+        }
+        _ => processor,
+    }
 }
 
 /// Runs the service until `interrupted` ends, then drains it. `ready` hears the address once it listens.
@@ -68,16 +86,22 @@ pub async fn serve(
         workers: settings.workers.get(),
         ..memory::Settings::default()
     }));
+    let uploads = Arc::new(Uploads::open(&shelf, settings.uploads())?);
     retention::reconcile(&*store, &shelf);
-    let runner = Arc::new(Pipeline { engines: Arc::clone(&engines), shelf: Arc::clone(&shelf) });
+    let runner = Arc::new(Pipeline {
+        engines: Arc::clone(&engines),
+        shelf: Arc::clone(&shelf),
+        uploads: Arc::clone(&uploads),
+    });
     let bench = Bench { store: Arc::clone(&store), runner, shelf: Arc::clone(&shelf) };
     let workers = Workers::start(settings.workers(), &bench).map_err(AppError::Threads)?;
     let service = http::Service::new(http::Parts {
         store,
         shelf,
+        device: device(rendering, &engines),
+        uploads,
         engines,
         defaults: export.defaults(),
-        device: rendering.device(),
         workers: settings.workers.get(),
         at_work: workers.at_work(),
     });

@@ -1,11 +1,19 @@
 //! Every setting of the program: flags and `TIMBRE_*` variables, composed from one struct per concern.
 
-use std::{ffi::OsString, fs, net::IpAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
+use std::{env, ffi::OsString, fs, net::IpAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
 use thiserror::Error;
 
+#[cfg(feature = "musicgen")]
+use crate::render::musicgen::{
+    self,
+    hardware::{Hardware, HardwareError, Kind},
+    precision::Precision,
+    store::Store,
+};
 use crate::{
+    artifact::UploadSettings,
     audio::SampleRate,
     models::settings::{self, Token},
     request::{DURATION_SECONDS, Defaults, Output, SAMPLE_RATE},
@@ -29,6 +37,42 @@ pub struct Rendering {
     /// Processor threads for rendering; 0 takes all.
     #[arg(long, env = "TIMBRE_THREADS", value_name = "N", default_value_t = 0, global = true)]
     pub threads: usize,
+    /// How a model's matrices are kept: f32 is exact, the others take less memory.
+    #[arg(long, env = "TIMBRE_DTYPE", value_name = "TYPE", default_value = "f32", global = true)]
+    pub dtype: DtypeChoice,
+    /// Device of the codec, which makes sound of a model's tokens: that of the model, or the processor.
+    #[arg(long, env = "TIMBRE_CODEC_DEVICE", value_name = "DEVICE", default_value = "same", global = true)]
+    pub codec_device: CodecDevice,
+    /// Model that plays when a request names none: a hub id or a directory. Default: facebook/musicgen-small if it is on this
+    /// machine, otherwise another one that is.
+    #[arg(long, env = "TIMBRE_MODEL", value_name = "MODEL", global = true)]
+    pub default_model: Option<String>,
+    /// Where downloaded models lie. Default: `hub` in `HF_HOME`, which is ~/.cache/huggingface.
+    #[arg(long, env = "HF_HUB_CACHE", value_name = "DIR", global = true)]
+    pub hub_cache: Option<PathBuf>,
+}
+
+/// How a model's matrices are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DtypeChoice {
+    /// 32 bits.
+    F32,
+    /// 16 bits with the range of 32.
+    Bf16,
+    /// 16 bits.
+    F16,
+    /// Blocks of 8 bits.
+    #[value(name = "q8_0")]
+    Q8_0,
+}
+
+/// Where the codec computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CodecDevice {
+    /// Where the model does.
+    Same,
+    /// On the processor.
+    Cpu,
 }
 
 /// A device to compute on.
@@ -108,6 +152,15 @@ pub struct Service {
     /// Finished jobs to keep; the oldest are forgotten with their files.
     #[arg(long, env = "TIMBRE_KEEP_JOBS", value_name = "N", default_value = "200")]
     pub keep_jobs: NonZeroUsize,
+    /// MiB that one uploaded sound may have; a larger one is refused with 413.
+    #[arg(long, env = "TIMBRE_UPLOAD_LIMIT", value_name = "MIB", default_value = "256")]
+    pub upload_limit: NonZeroUsize,
+    /// Uploaded sounds to keep; those that were not used for the longest time are removed.
+    #[arg(long, env = "TIMBRE_KEEP_UPLOADS", value_name = "N", default_value = "100")]
+    pub keep_uploads: NonZeroUsize,
+    /// MiB that all uploaded sounds may have together.
+    #[arg(long, env = "TIMBRE_UPLOAD_SPACE", value_name = "MIB", default_value = "2048")]
+    pub upload_space: NonZeroUsize,
     /// Seconds that running jobs may go on after a shutdown was asked for.
     #[arg(long, env = "TIMBRE_DRAIN_TIMEOUT", value_name = "SECONDS", default_value_t = 30)]
     pub drain_timeout: u64,
@@ -125,11 +178,16 @@ pub struct HuggingFace {
 /// A setting that cannot be met here.
 #[derive(Debug, Error)]
 pub enum ConfigError {
-    /// The device is not there.
+    /// This build computes on the processor only.
+    #[cfg(not(feature = "musicgen"))]
     #[error(
         "device {0} is not available: this build of Timbre computes on the processor only; use --device cpu or auto"
     )]
-    Device(String),
+    Device(&'static str),
+    /// The device is not there, or not able.
+    #[cfg(feature = "musicgen")]
+    #[error(transparent)]
+    Hardware(#[from] HardwareError),
     /// The address is reachable from outside.
     #[error(
         "--host {0} can be reached from other machines, and requests are not authenticated; put a proxy in front that \
@@ -157,21 +215,61 @@ impl Rendering {
         }
     }
 
-    /// The device that engines compute on.
-    pub fn device(&self) -> DeviceInfo {
+    /// The processor, on which everything but models computes.
+    pub fn processor(&self) -> DeviceInfo {
         DeviceInfo { kind: "cpu".into(), name: std::env::consts::ARCH.into(), threads: self.thread_count() }
     }
 
+    /// Where downloaded models lie, as all Hugging Face tools have it.
+    pub fn hub_cache(&self) -> PathBuf {
+        let given = self.hub_cache.clone().filter(|path| !path.as_os_str().is_empty());
+        given.unwrap_or_else(|| HuggingFace::from_env().cache)
+    }
+}
+
+#[cfg(not(feature = "musicgen"))]
+impl Rendering {
     /// Refuses a device that is not there.
     ///
     /// # Errors
-    /// When a device was asked for that this build cannot compute on.
+    /// When another device than the processor was asked for.
     pub fn check(&self) -> Result<(), ConfigError> {
         match self.device {
             DeviceChoice::Auto | DeviceChoice::Cpu => Ok(()),
-            DeviceChoice::Cuda => Err(ConfigError::Device("cuda".into())),
-            DeviceChoice::Metal => Err(ConfigError::Device("metal".into())),
+            DeviceChoice::Cuda => Err(ConfigError::Device("cuda")),
+            DeviceChoice::Metal => Err(ConfigError::Device("metal")),
         }
+    }
+}
+
+#[cfg(feature = "musicgen")]
+impl Rendering {
+    /// How models are run: looks for the device, and tries it out.
+    ///
+    /// # Errors
+    /// When a device was asked for that is not there, or it cannot compute at the type that was asked for.
+    pub fn musicgen(&self) -> Result<musicgen::Settings, ConfigError> {
+        let hardware = Hardware::open(match self.device {
+            DeviceChoice::Auto => None,
+            DeviceChoice::Cpu => Some(Kind::Cpu),
+            DeviceChoice::Cuda => Some(Kind::Cuda),
+            DeviceChoice::Metal => Some(Kind::Metal),
+        })?;
+        let precision = match self.dtype {
+            DtypeChoice::F32 => Precision::F32,
+            DtypeChoice::Bf16 => Precision::Bf16,
+            DtypeChoice::F16 => Precision::F16,
+            DtypeChoice::Q8_0 => Precision::Q8_0,
+        };
+        hardware.try_out(precision)?;
+        Ok(musicgen::Settings {
+            store: Store::new(self.hub_cache()),
+            default_model: self.default_model.clone(),
+            hardware,
+            precision,
+            codec_on_processor: self.codec_device == CodecDevice::Cpu,
+            threads: self.thread_count(),
+        })
     }
 }
 
@@ -199,6 +297,15 @@ impl Service {
         if self.host.is_loopback() || self.insecure { Ok(()) } else { Err(ConfigError::Exposed(self.host)) }
     }
 
+    /// How much callers may bring.
+    pub fn uploads(&self) -> UploadSettings {
+        UploadSettings {
+            largest: (self.upload_limit.get() as u64) << 20,
+            keep: self.keep_uploads.get(),
+            space: (self.upload_space.get() as u64) << 20,
+        }
+    }
+
     /// How many workers there are and how long they may take to leave.
     pub fn workers(&self) -> worker::Settings {
         worker::Settings {
@@ -211,7 +318,7 @@ impl Service {
 impl HuggingFace {
     /// What the environment says.
     pub fn from_env() -> Self {
-        Self::new(|name| std::env::var_os(name), std::env::home_dir())
+        Self::new(|name| env::var_os(name), env::home_dir())
     }
 
     /// Variables that are empty count as not set.
@@ -336,9 +443,12 @@ mod tests {
     }
 
     #[test]
+    #[cfg(feature = "musicgen")]
     fn a_missing_device_is_an_error() {
-        assert!(parse(&["--device", "cpu"]).unwrap().rendering.check().is_ok());
-        assert!(parse(&["--device", "cuda"]).unwrap().rendering.check().is_err());
+        assert!(parse(&["--device", "cpu"]).unwrap().rendering.musicgen().is_ok());
+        assert!(
+            cfg!(feature = "metal") || parse(&["--device", "metal"]).unwrap().rendering.musicgen().is_err()
+        );
         assert!(parse(&["--device", "abacus"]).is_err());
     }
 

@@ -16,6 +16,10 @@ pub mod cancel;
 pub mod music;
 pub mod wire;
 #[cfg(feature = "pipeline")]
+pub mod convert;
+#[cfg(feature = "pipeline")]
+pub mod source;
+#[cfg(feature = "pipeline")]
 pub mod request;
 #[cfg(feature = "pipeline")]
 pub mod plan;

@@ -6,13 +6,14 @@ use std::{
 };
 
 use thiserror::Error;
+use uuid::Uuid;
 
 use crate::{
     audio::{Decibels, Lufs, SampleRate},
     music::{Key, Metre},
     wire::{
-        BitDepth, CompositionPlan, EngineChoice, FieldError, GenerationRequest, OutputFormat, OutputOptions,
-        Sampling,
+        AudioSource, BitDepth, CompositionPlan, EngineChoice, FieldError, GenerationRequest, OutputFormat,
+        OutputOptions, Sampling,
     },
 };
 
@@ -28,6 +29,8 @@ pub const SAMPLE_RATE: RangeInclusive<u32> = 8_000..=192_000;
 pub const LOUDNESS_LUFS: RangeInclusive<f64> = -40.0..=-5.0;
 /// Ceiling of the true peak, in dBTP.
 pub const TRUE_PEAK_DBTP: RangeInclusive<f64> = -12.0..=0.0;
+/// Where the excerpt of a sound may start and end, in seconds.
+pub const SOURCE_SECONDS: RangeInclusive<f64> = 0.0..=crate::source::LONGEST_SECONDS;
 /// Largest seed: the largest integer that every JSON reader keeps exact.
 pub const SEED_MAX: u64 = (1 << 53) - 1;
 
@@ -109,6 +112,10 @@ pub struct Request {
     pub negative_prompt: String,
     /// How tokens are drawn, when the request says anything about it.
     pub sampling: Option<Sampling>,
+    /// A sound to go on from.
+    pub continue_from: Option<AudioSource>,
+    /// A sound whose melody to follow.
+    pub melody_from: Option<AudioSource>,
     /// The finished file.
     pub output: Output,
     /// A plan to render instead of making one. Checked by [`crate::plan`].
@@ -158,6 +165,8 @@ impl Request {
             check.range("sampling.top_p", sampling.top_p, &(0.0..=1.0), "");
             check.range("sampling.guidance", sampling.guidance, &(0.0..=20.0), "");
         }
+        check.source("continue_from", wire.continue_from.as_ref());
+        check.source("melody_from", wire.melody_from.as_ref());
         let output = check.output(wire.output.unwrap_or_default(), wire.plan.as_ref(), &defaults.output);
         let seed = wire.seed.or_else(|| wire.plan.as_ref().map(|plan| plan.seed)).unwrap_or_else(draw_seed);
         if !check.errors.is_empty() {
@@ -176,6 +185,8 @@ impl Request {
             metre: wire.time_signature,
             negative_prompt,
             sampling: wire.sampling,
+            continue_from: wire.continue_from,
+            melody_from: wire.melody_from,
             output,
             plan: wire.plan,
         })
@@ -195,6 +206,8 @@ impl Request {
             time_signature: self.metre,
             negative_prompt: (!self.negative_prompt.is_empty()).then(|| self.negative_prompt.clone()),
             sampling: self.sampling,
+            continue_from: self.continue_from.clone(),
+            melody_from: self.melody_from.clone(),
             output: Some(OutputOptions {
                 sample_rate: Some(rate.0),
                 bit_depth: Some(bit_depth),
@@ -244,6 +257,29 @@ impl Check {
         if let Some(value) = value.filter(|value| !allowed.contains(value)) {
             let message = format!("{value} is outside {} to {} {unit}", allowed.start(), allowed.end());
             self.add(field, message.trim_end().to_owned());
+        }
+    }
+
+    fn source(&mut self, field: &str, source: Option<&AudioSource>) {
+        let Some(AudioSource { audio_id, job_id, name, start_seconds, end_seconds }) = source else { return };
+        let within = |part: &str| format!("{field}.{part}");
+        if audio_id.is_none() && job_id.is_none() {
+            self.add(field, "names no sound: give audio_id, as POST /audio answers it, or job_id".into());
+        }
+        let hexadecimal = |id: &str| id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        if audio_id.as_ref().is_some_and(|id| id.len() != 64 || !hexadecimal(id)) {
+            self.add(&within("audio_id"), "is no id of a sound: 64 hexadecimal digits in lower case".into());
+        }
+        if job_id.as_ref().is_some_and(|id| Uuid::try_parse(id).is_err()) {
+            self.add(&within("job_id"), "is no id of a job: a UUID".into());
+        }
+        if let Some(name) = name {
+            self.text(&within("name"), name);
+        }
+        self.range(&within("start_seconds"), *start_seconds, &SOURCE_SECONDS, "seconds");
+        self.range(&within("end_seconds"), *end_seconds, &SOURCE_SECONDS, "seconds");
+        if end_seconds.is_some_and(|end| end <= start_seconds.unwrap_or(0.0)) {
+            self.add(&within("end_seconds"), "must lie after the start".into());
         }
     }
 
@@ -334,6 +370,25 @@ mod tests {
             fields(GenerationRequest { output: Some(output), ..prompt("piano") }),
             ["output.bit_depth"]
         );
+    }
+
+    #[test]
+    fn sounds_are_named_and_cut_in_order() {
+        let source = |source| fields(GenerationRequest { continue_from: Some(source), ..prompt("piano") });
+        let upload = AudioSource { audio_id: Some("0f".repeat(32)), ..AudioSource::default() };
+        assert!(source(upload.clone()).is_empty());
+        assert_eq!(source(AudioSource::default()), ["continue_from"]);
+        let wrong = AudioSource {
+            audio_id: Some("../0f".repeat(16)),
+            job_id: Some("1".into()),
+            name: Some("a\nb".into()),
+            start_seconds: Some(5.0),
+            end_seconds: Some(5.0),
+        };
+        let named = ["audio_id", "job_id", "name", "end_seconds"].map(|part| format!("continue_from.{part}"));
+        assert_eq!(source(wrong), named);
+        let endless = AudioSource { start_seconds: Some(f64::NAN), end_seconds: Some(3601.0), ..upload };
+        assert_eq!(source(endless), ["continue_from.start_seconds", "continue_from.end_seconds"]);
     }
 
     #[test]

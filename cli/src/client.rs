@@ -1,12 +1,14 @@
 //! One method per resource of the service.
 
+use std::fs::File;
+use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use timbre::wire::{
-    CompositionPlan, EngineList, GenerationArtifact, GenerationRequest, GenerationStatus, Health, JobList,
-    JobState, Problem,
+    AudioInfo, CompositionPlan, EngineList, GenerationArtifact, GenerationRequest, GenerationStatus, Health,
+    JobList, JobState, Problem,
 };
 use ureq::http::{Response, StatusCode, Uri};
 use ureq::{Agent, Body};
@@ -19,6 +21,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 const SILENCE: Duration = Duration::from_secs(30);
 /// Longest exchange of JSON, all in all.
 const EXCHANGE: Duration = Duration::from_secs(60);
+/// Longest time that a server may take to read through a sound.
+const EXAMINATION: Duration = Duration::from_secs(300);
 /// Largest JSON answer that is read, in bytes.
 const LARGEST_JSON: u64 = 16 << 20;
 /// How long a watched job may be out of reach, unless [`Client::patience`] says otherwise.
@@ -100,6 +104,27 @@ impl Client {
     /// [`ClientError::Problem`] when the request is refused (422) or the queue is full (429).
     pub fn submit(&self, request: &GenerationRequest) -> Result<GenerationStatus, ClientError> {
         self.post("/generate", request)
+    }
+
+    /// Brings a sound to the server: a WAV, FLAC, MP3 or OGG (Vorbis) file. The same file has the same id, and is kept once.
+    ///
+    /// # Errors
+    /// [`ClientError::Read`] when the file cannot be read, [`ClientError::Problem`] when the server does not take it (413, 415, 422,
+    /// 429, 507).
+    pub fn upload(&self, path: &Path) -> Result<AudioInfo, ClientError> {
+        let url = self.url("/audio");
+        let unreadable = |source| ClientError::Read { path: path.to_owned(), source };
+        let file = File::open(path).map_err(unreadable)?;
+        let bytes = file.metadata().map_err(unreadable)?.len();
+        let request = self
+            .agent
+            .post(&url)
+            .content_type("application/octet-stream")
+            .header("content-length", bytes)
+            .config()
+            .timeout_recv_response(Some(EXAMINATION))
+            .build();
+        read(&url, request.send(&file))
     }
 
     /// The plan that a request would be rendered with. Renders nothing.

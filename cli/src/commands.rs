@@ -32,12 +32,14 @@ pub(crate) fn run(cli: Cli, output: Output) -> Result<(), Failure> {
 }
 
 fn generate(client: &Client, output: Output, options: Generate) -> Result<(), Failure> {
-    let request = options.request.into_request()?;
+    let sounds = options.request.sounds.clone();
+    let mut request = options.request.into_request()?;
     options.target.check()?;
     let notes = notes(options.midi.as_deref(), &options.target)?;
     if notes.is_some() {
         check_notes(client, &request)?;
     }
+    sounds.upload(client, &mut request)?;
     let job = client.submit(&request)?;
     output.note(&format!("job {}, engine {}, seed {}", job.job_id, job.engine, job.seed));
     let follower = Follower::new(client, output)?;
@@ -69,7 +71,10 @@ fn check_notes(client: &Client, request: &GenerationRequest) -> Result<(), Failu
 }
 
 fn submit(client: &Client, output: Output, options: RequestOptions) -> Result<(), Failure> {
-    let job = client.submit(&options.into_request()?)?;
+    let sounds = options.sounds.clone();
+    let mut request = options.into_request()?;
+    sounds.upload(client, &mut request)?;
+    let job = client.submit(&request)?;
     output.either(&job, || job.job_id.clone())
 }
 

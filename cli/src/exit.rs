@@ -142,7 +142,10 @@ pub(crate) fn wrong_use(error: &clap::Error) -> ExitCode {
 fn client_code(error: &ClientError) -> u8 {
     match error {
         ClientError::Unreachable { .. } => 3,
-        ClientError::InvalidServer { .. } | ClientError::InvalidId { .. } | ClientError::Exists { .. } => 2,
+        ClientError::InvalidServer { .. }
+        | ClientError::InvalidId { .. }
+        | ClientError::Exists { .. }
+        | ClientError::Read { .. } => 2,
         ClientError::Stopped => 130,
         other => match other.status() {
             Some(400 | 404 | 413 | 415 | 422) => 2,

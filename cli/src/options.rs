@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::de::DeserializeOwned;
 use timbre::music::{Key, Metre};
-use timbre::wire::{BitDepth, EngineChoice, GenerationRequest, OutputFormat, OutputOptions, Sampling};
+use timbre::wire::{
+    BitDepth, EngineChoice, FileExcerpt, GenerationRequest, OutputFormat, OutputOptions, Sampling,
+};
+use timbre_client::{Client, ClientError};
 
 use crate::args::choice;
 use crate::exit::Failure;
@@ -53,9 +56,23 @@ pub(crate) struct RequestOptions {
     #[arg(long, value_name = "FILE")]
     request: Option<PathBuf>,
     #[command(flatten)]
+    pub(crate) sounds: SoundArgs,
+    #[command(flatten)]
     sampling: SamplingArgs,
     #[command(flatten)]
     file: FileArgs,
+}
+
+/// Files of this machine that the server is to hear.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Sounds, for engines that hear them (WAV, FLAC, MP3, OGG)")]
+pub(crate) struct SoundArgs {
+    /// Go on from this sound, which is uploaded first; FILE@10-25 is its seconds 10 to 25. It is no part of the piece.
+    #[arg(long, value_name = "FILE")]
+    continue_from: Option<FileExcerpt>,
+    /// Follow the melody of this sound, which is uploaded first; FILE@10-25 is its seconds 10 to 25.
+    #[arg(long, value_name = "FILE")]
+    melody_from: Option<FileExcerpt>,
 }
 
 #[derive(Clone, Debug, Default, Args)]
@@ -142,6 +159,20 @@ impl RequestOptions {
         self.sampling.apply(&mut request.sampling);
         self.file.apply(&mut request.output);
         Ok(request)
+    }
+}
+
+impl SoundArgs {
+    /// Uploads the files and names them in the request.
+    pub(crate) fn upload(self, client: &Client, request: &mut GenerationRequest) -> Result<(), ClientError> {
+        let given =
+            [(self.continue_from, &mut request.continue_from), (self.melody_from, &mut request.melody_from)];
+        for (file, source) in given {
+            if let Some(file) = file {
+                *source = Some(file.source(client.upload(&file.path)?.audio_id));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -45,7 +45,7 @@ impl Files {
         let mut targets = Vec::new();
         let always = [&self.audio, &self.manifest];
         for path in always.into_iter().chain(&self.picture).chain(&self.midi) {
-            let target = self.check_file(path)?;
+            let target = check_file(path, self.overwrite)?;
             if targets.contains(&target) {
                 return Err(ArtifactError::SamePath(path.clone()));
             }
@@ -65,23 +65,6 @@ impl Files {
             }
             _ => Ok(()),
         }
-    }
-
-    /// Gives the path without links in its directory.
-    fn check_file(&self, path: &Path) -> Result<PathBuf, ArtifactError> {
-        let ends_in_separator = path.as_os_str().as_encoded_bytes().last().is_some_and(|&byte| byte == b'/');
-        let name = path.file_name().filter(|_| !ends_in_separator);
-        let name = name.ok_or_else(|| ArtifactError::NotAFile(path.to_owned()))?;
-        match fs::metadata(path) {
-            Ok(found) if !found.is_file() => return Err(ArtifactError::NotAFile(path.to_owned())),
-            Ok(_) if !self.overwrite => return Err(ArtifactError::Exists(path.to_owned())),
-            Err(source) if source.kind() == io::ErrorKind::InvalidFilename => {
-                return Err(ArtifactError::NotAFile(path.to_owned()));
-            }
-            // A directory that cannot be looked into is reported below.
-            Ok(_) | Err(_) => {}
-        }
-        Ok(check_directory(directory_of(path))?.join(name))
     }
 
     fn check_stems(&self, path: &Path) -> Result<(), ArtifactError> {
@@ -141,6 +124,23 @@ fn write_notes(
         .ok_or_else(|| ArtifactError::NoNotes { path: path.to_owned(), engine: finished.engine.clone() })?;
     let written = staging.write(path, |out| midi::write(out, finished, played))?;
     Ok(manifest::midi_file(&path.file_name().unwrap_or_default().to_string_lossy(), written))
+}
+
+/// Whether a file could be written at a path; gives the path without links in its directory.
+pub(super) fn check_file(path: &Path, overwrite: bool) -> Result<PathBuf, ArtifactError> {
+    let ends_in_separator = path.as_os_str().as_encoded_bytes().last().is_some_and(|&byte| byte == b'/');
+    let name = path.file_name().filter(|_| !ends_in_separator);
+    let name = name.ok_or_else(|| ArtifactError::NotAFile(path.to_owned()))?;
+    match fs::metadata(path) {
+        Ok(found) if !found.is_file() => return Err(ArtifactError::NotAFile(path.to_owned())),
+        Ok(_) if !overwrite => return Err(ArtifactError::Exists(path.to_owned())),
+        Err(source) if source.kind() == io::ErrorKind::InvalidFilename => {
+            return Err(ArtifactError::NotAFile(path.to_owned()));
+        }
+        // A directory that cannot be looked into is reported below.
+        Ok(_) | Err(_) => {}
+    }
+    Ok(check_directory(directory_of(path))?.join(name))
 }
 
 /// Whether files can be made in a directory; gives its path without links.

@@ -6,7 +6,7 @@ use super::{Finished, staging::Written};
 use crate::wire::{ArtifactFile, Manifest, MidiFile, Provenance, SectionMark, StemFile};
 
 /// Program and version.
-const SOFTWARE: &str = concat!("timbre ", env!("CARGO_PKG_VERSION"));
+pub(super) const SOFTWARE: &str = concat!("timbre ", env!("CARGO_PKG_VERSION"));
 
 /// Describes a piece whose audio was written as `file`.
 pub(super) fn describe(
@@ -55,7 +55,9 @@ pub(super) fn provenance(finished: &Finished) -> Provenance {
         software: SOFTWARE.to_owned(),
         engine: finished.engine.clone(),
         engine_reason: finished.engine_reason.clone(),
-        model: finished.model.clone(),
+        model: finished.model.as_ref().map(|model| model.title.clone()),
+        dtype: finished.model.as_ref().map(|model| model.dtype.clone()),
+        device: finished.model.as_ref().map(|model| model.device.clone()),
         licence: finished.licence.clone(),
         seed: finished.request.seed.unwrap_or(finished.plan.seed),
         plan_sha256: finished.plan.sha256(),

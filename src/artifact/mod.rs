@@ -13,7 +13,7 @@ use crate::{
     cancel::{Cancel, Cancelled},
     master::Mastered,
     plan::Plan,
-    render::{Played, Stem},
+    render::{ModelFacts, Played, Stem},
     wire::{BitDepth, GenerationRequest, Manifest, OutputFormat},
 };
 
@@ -22,15 +22,19 @@ mod flac;
 mod manifest;
 mod midi;
 mod picture;
+mod raw;
 mod riff;
 mod shelf;
 mod staging;
 mod stems;
 mod tags;
+mod uploads;
 mod wav;
 
 pub use files::Files;
+pub use raw::{Raw, RawFiles};
 pub use shelf::{Shelf, Shelved};
+pub use uploads::{Examined, Held, Incoming, UploadError, UploadSettings, Uploads};
 
 /// Everything that a finished piece consists of, ready to be written.
 #[derive(Clone, Debug)]
@@ -51,8 +55,8 @@ pub struct Finished {
     pub engine: String,
     /// Why that engine was taken.
     pub engine_reason: String,
-    /// Model and revision, for engines that have one.
-    pub model: Option<String>,
+    /// The model that the engine played, when it has one.
+    pub model: Option<ModelFacts>,
     /// Licence under which the engine's output may be used.
     pub licence: String,
     /// What could not be honoured as asked.
@@ -126,6 +130,22 @@ pub enum ArtifactError {
         /// The engine.
         engine: String,
     },
+    /// The engine makes no tokens.
+    #[error("{} cannot be written: the engine {engine} makes no tokens; leave the tokens out, or take the engine musicgen", .path.display())]
+    NoTokens {
+        /// The path.
+        path: PathBuf,
+        /// Name of the engine.
+        engine: String,
+    },
+    /// The piece has no single stream of tokens.
+    #[error("{} cannot be written: the piece has {streams} streams of tokens, since not all of its sections continue; make one section (--single), or continue them all", .path.display())]
+    Streams {
+        /// The path.
+        path: PathBuf,
+        /// How many there are.
+        streams: usize,
+    },
     /// No space is left. Trying again helps once there is some.
     #[error("the disk that holds {} is full: free some space, or write to another disk", .path.display())]
     Full {
@@ -149,7 +169,7 @@ pub enum ArtifactError {
 
 impl ArtifactError {
     /// Sorts a failure at `path` by what one can do about it.
-    fn io(path: impl Into<PathBuf>, source: io::Error) -> Self {
+    pub(crate) fn io(path: impl Into<PathBuf>, source: io::Error) -> Self {
         let path = path.into();
         match source.kind() {
             _ if Cancelled::is_in(&source) => Self::Cancelled(Cancelled),

@@ -6,6 +6,7 @@
 //!   .incoming/        pieces being written; emptied when the shelf is opened
 //!   <job id>/         audio.wav or audio.flac, manifest.json, picture.png; notes.mid when the engine knows its
 //!                     notes, stems.zip when there are stems
+//!   uploads/          sounds that callers have brought
 //! ```
 //!
 //! A piece is put together under `.incoming/` and renamed as a whole, so a directory with a job's id is always complete.
@@ -192,6 +193,11 @@ impl Shelf {
         Ok(manifest)
     }
 
+    /// Where it is.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// The directory of a job. Only a UUID becomes a path, and only in its one canonical form.
     fn directory(&self, job_id: &str) -> Result<PathBuf, ArtifactError> {
         match Uuid::try_parse(job_id) {
@@ -201,7 +207,7 @@ impl Shelf {
     }
 
     /// A new directory under `.incoming/`, deleted with all it holds unless it is kept.
-    fn incoming(&self) -> Result<TempDir, ArtifactError> {
+    pub(super) fn incoming(&self) -> Result<TempDir, ArtifactError> {
         let incoming = self.root.join(INCOMING);
         let mut builder = Builder::new();
         #[cfg(unix)]
@@ -217,7 +223,7 @@ fn audio_name(format: OutputFormat) -> String {
 }
 
 /// Writes a new file and forces it to disk.
-fn create(
+pub(super) fn create(
     path: &Path,
     cancel: &dyn Cancel,
     content: impl FnOnce(&mut Draft<'_>) -> io::Result<()>,

@@ -12,10 +12,15 @@ use axum::{
 };
 
 use crate::{
-    job::store::{StoreError, SubmitError},
+    artifact::{ArtifactError, UploadError},
+    job::{
+        sources::{SourceFault, SourcesError},
+        store::{StoreError, SubmitError},
+    },
     plan::PlanError,
     render::engines::EngineChoiceError,
     request::RequestError,
+    source::SourceError,
     wire::{FieldError, Problem},
 };
 
@@ -64,20 +69,25 @@ codes! {
     JobFailed = "job_failed", CONFLICT, "The job failed and has no artifact.";
     JobCancelled = "job_cancelled", CONFLICT, "The job was cancelled and has no artifact.";
     AlreadyFinished = "already_finished", CONFLICT, "The job has succeeded or failed and cannot be cancelled.";
+    AudioInUse = "audio_in_use", CONFLICT, "A job that waits or runs uses this sound.";
     ArtifactGone = "artifact_gone", GONE, "The artifact was removed from the server.";
     PreconditionFailed = "precondition_failed", PRECONDITION_FAILED, "`If-Match` or `If-Unmodified-Since` does not hold.";
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is larger than allowed.";
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body is not declared as `application/json`.";
+    UnsupportedAudio = "unsupported_audio", UNSUPPORTED_MEDIA_TYPE, "The body is no sound in a format that can be read: WAV, FLAC, MP3, OGG (Vorbis).";
     RangeNotSatisfiable = "range_not_satisfiable", RANGE_NOT_SATISFIABLE, "The range cannot be read, or lies outside the file.";
     InvalidRequest = "invalid_request", UNPROCESSABLE_ENTITY, "Fields are unknown, of the wrong type, or outside their limits; `errors` names them.";
+    UnreadableAudio = "unreadable_audio", UNPROCESSABLE_ENTITY, "The sound is damaged, cut off, or outside the limits; `detail` says where.";
     InvalidPlan = "invalid_plan", UNPROCESSABLE_ENTITY, "The plan cannot be honoured; `errors` names the fields.";
     EngineUnavailable = "engine_unavailable", UNPROCESSABLE_ENTITY, "The engine cannot render this request here; see `GET /engines`.";
     EngineUnsupported = "engine_unsupported", UNPROCESSABLE_ENTITY, "The engine that was asked for has no use for fields of this request; `errors` names them.";
     QueueFull = "queue_full", TOO_MANY_REQUESTS, "As many jobs wait as may wait; `Retry-After` says when to try again.";
+    UploadsBusy = "uploads_busy", TOO_MANY_REQUESTS, "As many sounds arrive as may arrive at once; `Retry-After` says when to try again.";
     Internal = "internal", INTERNAL_SERVER_ERROR, "Something broke inside the server.";
     Draining = "draining", SERVICE_UNAVAILABLE, "The server is shutting down.";
     NotReady = "not_ready", SERVICE_UNAVAILABLE, "The server cannot make pieces now; `detail` says why.";
     StoreUnavailable = "store_unavailable", SERVICE_UNAVAILABLE, "The job store cannot be reached.";
+    NoSpace = "no_space", INSUFFICIENT_STORAGE, "The server has no space for this sound: jobs use all of it, or the disk is full.";
 }
 
 /// An error on its way out. Its body is written by `exchange`, which knows the path and the request id.
@@ -182,6 +192,51 @@ impl From<EngineChoiceError> for ApiError {
     }
 }
 
+impl From<SourceError> for ApiError {
+    fn from(error: SourceError) -> Self {
+        match error {
+            SourceError::NotAudio | SourceError::NoTrack | SourceError::Codec => {
+                Self::new(Code::UnsupportedAudio, error.to_string())
+            }
+            SourceError::Read(_) | SourceError::Cancelled(_) => Self::internal(error),
+            _ => Self::new(Code::UnreadableAudio, error.to_string()),
+        }
+    }
+}
+
+impl From<UploadError> for ApiError {
+    fn from(error: UploadError) -> Self {
+        match error {
+            UploadError::Source(error) => error.into(),
+            UploadError::TooLarge { .. } => Self::new(Code::BodyTooLarge, error.to_string()),
+            UploadError::Full => Self::new(Code::NoSpace, error.to_string()),
+            UploadError::InUse => Self::new(Code::AudioInUse, error.to_string()),
+            UploadError::Artifact(error) => error.into(),
+        }
+    }
+}
+
+impl From<ArtifactError> for ApiError {
+    fn from(error: ArtifactError) -> Self {
+        match error {
+            ArtifactError::Full { .. } => {
+                Self { cause: Some(Arc::new(error)), ..Self::new(Code::NoSpace, Code::NoSpace.meaning()) }
+            }
+            error => Self::internal(error),
+        }
+    }
+}
+
+impl From<SourcesError> for ApiError {
+    fn from(error: SourcesError) -> Self {
+        match error.fault {
+            SourceFault::Upload(fault) => fault.into(),
+            SourceFault::Store(fault) => fault.into(),
+            fault => Self::field(error.field, fault.to_string()),
+        }
+    }
+}
+
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
@@ -263,8 +318,17 @@ pub(super) mod documented {
         /// What may happen to a submission.
         Submission = [
             MalformedJson, BadRequest, RequestTimeout, BodyTooLarge, UnsupportedMediaType, InvalidRequest, InvalidPlan,
-            EngineUnavailable, EngineUnsupported, QueueFull, Internal, Draining, StoreUnavailable
+            EngineUnavailable, EngineUnsupported, QueueFull, Internal, Draining, StoreUnavailable, NoSpace
         ];
+        /// What may happen to a sound that is brought.
+        Upload = [
+            BadRequest, RequestTimeout, BodyTooLarge, UnsupportedAudio, UnreadableAudio, UploadsBusy, Internal, StoreUnavailable,
+            NoSpace
+        ];
+        /// What may happen when a sound is looked at.
+        Sound = [NotFound, Internal];
+        /// What may happen when a sound is removed.
+        SoundRemoval = [NotFound, AudioInUse, Internal, StoreUnavailable];
         /// What may happen when a job is read.
         OneJob = [NotFound, Internal, StoreUnavailable];
         /// What may happen when the events of a job are read.

@@ -15,7 +15,7 @@ use crate::{job::JobId, wire::FieldError};
 /// Largest body; a plan of 64 sections is well below.
 pub(super) const BODY_BYTES: usize = 256 * 1024;
 /// How long a body may take to arrive.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A JSON body.
 #[derive(Debug)]

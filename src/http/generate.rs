@@ -13,7 +13,8 @@ use super::{
     extract::Json,
 };
 use crate::{
-    job::{NewJob, retention},
+    cancel::Never,
+    job::{NewJob, retention, sources},
     plan::plan,
     request::Request,
     wire::{GenerationRequest, GenerationStatus},
@@ -45,10 +46,13 @@ pub(super) async fn generate(
 ) -> Result<Response, ApiError> {
     let status = service
         .blocking(move |parts| {
-            let request = Request::new(wire, &parts.defaults)?;
+            let mut request = Request::new(wire, &parts.defaults)?;
             let plan = plan(&request)?;
             let chosen = parts.engines.choose(&request)?;
+            sources::admit(&mut request, &*parts.store, &parts.shelf, &parts.uploads, &Never)?;
             retention::sweep(&*parts.store, &parts.shelf);
+            let uploads = parts.uploads.hold();
+            sources::still_there(&request, &uploads)?;
             let job = parts.store.submit(NewJob {
                 audio_seconds: plan.duration_seconds,
                 engine: chosen.engine.name().to_owned(),
@@ -56,6 +60,7 @@ pub(super) async fn generate(
                 warnings: plan.warnings().iter().chain(&chosen.warnings).cloned().collect(),
                 request,
             })?;
+            drop(uploads);
             tracing::info!(job = %job.id, engine = job.engine, reason = job.engine_reason, "accepted");
             Ok(job.status())
         })

@@ -17,6 +17,7 @@ use crate::wire::{FieldError, Problem};
 
 mod accept;
 mod artifact;
+mod audio;
 mod docs;
 mod engines;
 mod error;
@@ -45,6 +46,7 @@ pub use service::{Parts, Service};
     components(schemas(Problem, FieldError)),
     tags(
         (name = "pieces", description = "Ask for music."),
+        (name = "sounds", description = "Bring sounds that pieces are made from."),
         (name = "jobs", description = "Follow, list and cancel jobs."),
         (name = "artifacts", description = "Fetch what was made."),
         (name = "service", description = "The service itself."),
@@ -57,6 +59,9 @@ fn resources() -> OpenApiRouter<Service> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(generate::generate))
         .routes(routes!(plan::make_plan))
+        .routes(routes!(audio::upload))
+        .routes(routes!(audio::describe))
+        .routes(routes!(audio::remove))
         .routes(routes!(status::status))
         .routes(routes!(events::events))
         .routes(routes!(jobs::list))

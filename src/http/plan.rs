@@ -30,7 +30,9 @@ pub(super) async fn make_plan(
     service
         .blocking(move |parts| {
             let request = Request::new(wire, &parts.defaults)?;
-            Ok(Answer(plan(&request)?.to_wire()))
+            // One that no engine renders here is planned all the same.
+            let settled = parts.engines.choose(&request).map(|chosen| chosen.settle(&request));
+            Ok(Answer(plan(&settled.unwrap_or(request))?.to_wire()))
         })
         .await
 }

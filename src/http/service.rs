@@ -5,14 +5,19 @@ use std::{
     time::Instant,
 };
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
 use super::error::{ApiError, Code};
 use crate::{
-    artifact::Shelf,
+    artifact::{Shelf, Uploads},
     job::{JobStore, store::SubmitError},
     render::engines::Engines,
     request::Defaults,
     wire::DeviceInfo,
 };
+
+/// Sounds that may arrive at the same time.
+const ARRIVALS: usize = 8;
 
 /// The parts that the service is put together from.
 #[derive(Debug)]
@@ -21,6 +26,8 @@ pub struct Parts {
     pub store: Arc<dyn JobStore>,
     /// Where artifacts lie.
     pub shelf: Arc<Shelf>,
+    /// The sounds that callers have brought.
+    pub uploads: Arc<Uploads>,
     /// Who renders.
     pub engines: Arc<Engines>,
     /// What requests may leave open.
@@ -54,17 +61,23 @@ impl Parts {
 pub struct Service {
     parts: Arc<Parts>,
     started: Instant,
+    arrivals: Arc<Semaphore>,
 }
 
 impl Service {
     /// The service made of these parts.
     pub fn new(parts: Parts) -> Self {
-        Self { parts: Arc::new(parts), started: Instant::now() }
+        Self { parts: Arc::new(parts), started: Instant::now(), arrivals: Arc::new(Semaphore::new(ARRIVALS)) }
     }
 
     /// When it was started.
     pub(super) fn started(&self) -> Instant {
         self.started
+    }
+
+    /// A place for a sound that arrives; `None` when as many arrive as may.
+    pub(super) fn arrival(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.arrivals).try_acquire_owned().ok()
     }
 
     /// Runs something that may block (store, shelf, planning) where blocking is allowed.

@@ -16,6 +16,7 @@ pub mod pace;
 mod progress;
 pub mod retention;
 pub mod run;
+pub mod sources;
 pub mod state;
 pub mod store;
 

@@ -5,19 +5,23 @@ use std::{fmt::Debug, ops::ControlFlow, sync::Arc};
 use jiff::Timestamp;
 use thiserror::Error;
 
-use super::JobId;
+use super::{
+    JobId,
+    sources::{self, SourceFault, SourcesError},
+};
 use crate::{
-    artifact::{self, ArtifactError, Destination, Finished, Shelf},
+    artifact::{self, ArtifactError, Destination, Finished, Raw, RawFiles, Shelf, Uploads},
     audio::Spec,
     cancel::Cancel,
     master::{self, MasterError, Target},
     mix::{self, MixError},
     plan::{self, Plan, PlanError},
     render::{
-        self, EngineError,
+        self, EngineError, Rendered,
         engines::{Chosen, EngineChoiceError, Engines},
     },
     request::Request,
+    source::{SourceError, Sources},
     wire::{JobState, Manifest},
 };
 
@@ -26,19 +30,17 @@ use crate::{
 /// # Errors
 /// Why there is no piece; then nothing is left behind.
 pub fn piece(order: &Order<'_>, progress: &dyn Progress) -> Result<Manifest, RunError> {
-    let Order { request, chosen, destination, created_at } = order;
+    let Order { request, chosen, sources, destination, created_at, .. } = order;
     let cancel = Heard(progress);
     let output = Spec { rate: request.output.rate, channels: request.output.channels };
-
-    enter(JobState::Planning, progress)?;
-    let plan = plan::plan(request)?;
-    progress.planned(&plan);
-
-    enter(JobState::Rendering, progress)?;
-    let hear = |section, done| progress.rendered(section, done);
-    let sections = render::sections(&*chosen.engine, &plan, request, &hear)?;
+    let (plan, sections) = rendered(request, chosen, sources, progress)?;
 
     enter(JobState::Mixing, progress)?;
+    let raw = order.raw.map(|files| {
+        let sound = mix::raw(&plan, sections.clone(), &cancel)?;
+        Ok::<_, RunError>((files, Raw::new(&plan, &sections, sound, &*chosen.engine, *created_at)))
+    });
+    let raw = raw.transpose()?;
     let mix = mix::join(&plan, sections, output, &cancel)?;
     let unmastered = request.output.stems.then(|| mix.sound.clone());
 
@@ -59,7 +61,47 @@ pub fn piece(order: &Order<'_>, progress: &dyn Progress) -> Result<Manifest, Run
         licence: limits.licence,
         created_at: *created_at,
     };
-    Ok(artifact::save(&finished, destination, &cancel)?)
+    let manifest = artifact::save(&finished, destination, &cancel)?;
+    if let Some((files, raw)) = raw {
+        files.save(&raw, &cancel)?;
+    }
+    Ok(manifest)
+}
+
+/// Renders a piece and writes what the engine gave, as it gave it; nothing is mixed or mastered.
+///
+/// # Errors
+/// Why there is none; then nothing is left behind.
+pub fn raw(
+    request: &Request,
+    chosen: &Chosen,
+    sources: &Sources,
+    files: &RawFiles,
+    created_at: Timestamp,
+    progress: &dyn Progress,
+) -> Result<(), RunError> {
+    let (plan, sections) = rendered(request, chosen, sources, progress)?;
+    enter(JobState::Mixing, progress)?;
+    let cancel = Heard(progress);
+    let sound = mix::raw(&plan, sections.clone(), &cancel)?;
+    Ok(files.save(&Raw::new(&plan, &sections, sound, &*chosen.engine, created_at), &cancel)?)
+}
+
+/// The first two stages.
+fn rendered(
+    request: &Request,
+    chosen: &Chosen,
+    sources: &Sources,
+    progress: &dyn Progress,
+) -> Result<(Plan, Vec<Rendered>), RunError> {
+    enter(JobState::Planning, progress)?;
+    let plan = plan::plan(&chosen.settle(request))?;
+    progress.planned(&plan);
+
+    enter(JobState::Rendering, progress)?;
+    let hear = |section, done| progress.rendered(section, done);
+    let sections = render::sections(&*chosen.engine, &plan, request, sources, &hear)?;
+    Ok((plan, sections))
 }
 
 /// One piece to be made.
@@ -69,8 +111,12 @@ pub struct Order<'a> {
     pub request: &'a Request,
     /// Who renders it.
     pub chosen: &'a Chosen,
+    /// The sounds that the request names, as far as the engine can use them.
+    pub sources: &'a Sources,
     /// Where its files go.
     pub destination: &'a Destination,
+    /// Where what the engine gave goes too.
+    pub raw: Option<&'a RawFiles>,
     /// The time that stands in its files.
     pub created_at: Timestamp,
 }
@@ -108,14 +154,25 @@ pub struct Pipeline {
     pub engines: Arc<Engines>,
     /// Where artifacts go.
     pub shelf: Arc<Shelf>,
+    /// The sounds that callers have brought.
+    pub uploads: Arc<Uploads>,
 }
 
 impl Runner for Pipeline {
     fn run(&self, job: JobId, request: &Request, progress: &dyn Progress) -> Result<Manifest, RunError> {
         let chosen = self.engines.choose(request)?;
+        let find = |audio_id: &str| self.uploads.path(audio_id);
+        let sources = sources::read(request, &chosen.engine.limits(), &find, &Heard(progress))?;
         let destination = Destination::Shelf { shelf: (*self.shelf).clone(), job_id: job.to_string() };
-        let order =
-            Order { request, chosen: &chosen, destination: &destination, created_at: Timestamp::now() };
+        let created_at = Timestamp::now();
+        let order = Order {
+            request,
+            chosen: &chosen,
+            sources: &sources,
+            destination: &destination,
+            raw: None,
+            created_at,
+        };
         piece(&order, progress)
     }
 }
@@ -156,6 +213,9 @@ pub enum RunError {
     /// No engine can render it.
     #[error("no engine can render it")]
     Engine(#[from] EngineChoiceError),
+    /// A sound that it names cannot be used.
+    #[error("a sound of the request cannot be used")]
+    Source(#[source] SourcesError),
     /// A section could not be rendered.
     #[error("rendering failed")]
     Render(#[source] EngineError),
@@ -168,6 +228,15 @@ pub enum RunError {
     /// The artifact could not be written.
     #[error("the artifact could not be written")]
     Artifact(#[source] ArtifactError),
+}
+
+impl From<SourcesError> for RunError {
+    fn from(error: SourcesError) -> Self {
+        match error.fault {
+            SourceFault::Unreadable(SourceError::Cancelled(_)) => Self::Cancelled,
+            _ => Self::Source(error),
+        }
+    }
 }
 
 impl From<EngineError> for RunError {
@@ -218,7 +287,9 @@ impl RunError {
             Self::Cancelled => "cancelled",
             Self::Plan(_) => "invalid_plan",
             Self::Engine(_) => "engine_unavailable",
+            Self::Source(_) => "unreadable_audio",
             Self::Render(EngineError::Unsupported { .. }) => "engine_unsupported",
+            Self::Render(EngineError::Model { .. }) => "model_unusable",
             Self::Render(_) => "engine_failed",
             Self::Mix(_) => "mix_failed",
             Self::Master(_) => "master_failed",
@@ -233,7 +304,10 @@ impl RunError {
             Self::Cancelled => "cancelled".to_owned(),
             Self::Plan(error) => format!("the plan cannot be honoured: {error}"),
             Self::Engine(error) => error.to_string(),
-            Self::Render(error @ EngineError::Unsupported { .. }) => error.to_string(),
+            Self::Source(error) => error.to_string(),
+            Self::Render(error @ (EngineError::Unsupported { .. } | EngineError::Model { .. })) => {
+                error.to_string()
+            }
             Self::Render(error) => {
                 format!("{error}; send the request again, and look into the server's log if it fails again")
             }

@@ -2,22 +2,20 @@
 //!
 //! Everything done here is linear and done alike to the sound and to every stem, so stems still sum to the sound.
 
-mod channels;
 mod crossfade;
 mod notes;
-mod resample;
 mod slot;
 #[cfg(test)]
 mod tests;
 mod timeline;
 
-use rubato::{ResampleError, ResamplerConstructionError};
 use thiserror::Error;
 
 use self::{slot::Slot, timeline::Timeline};
 use crate::{
     audio::{Pcm, PcmError, SampleRate, Spec},
     cancel::{Cancel, Cancelled},
+    convert::{ConvertError, remix, resample},
     plan::Plan,
     render::{Played, Rendered, Stem},
 };
@@ -33,7 +31,7 @@ pub struct Mix {
     pub played: Option<Played>,
 }
 
-/// Why sections cannot be joined. All but [`MixError::Rate`] and [`MixError::Channels`] are faults of the engine.
+/// Why sections cannot be joined. All but [`MixError::Rate`] and [`MixError::Convert`] are faults of the engine.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum MixError {
     /// It was told to stop. Not a fault.
@@ -116,31 +114,21 @@ pub enum MixError {
         /// Rate that was asked for.
         output: SampleRate,
     },
-    /// There is no rule for this change of the number of channels.
-    #[error("sound of {from} channels cannot become {to} channels: choose 1 or 2")]
-    Channels {
-        /// Channels of the sections.
-        from: usize,
-        /// Channels that were asked for.
-        to: usize,
-    },
     /// Planes that do not belong together.
     #[error("the joined sound is malformed")]
     Sound(#[from] PcmError),
-    /// There is no resampler for this pair of rates.
-    #[error("there is no conversion from {from} to {to}")]
-    NoResampler {
-        /// Rate of the sections.
-        from: SampleRate,
-        /// Rate that was asked for.
-        to: SampleRate,
-        /// The cause.
-        #[source]
-        source: ResamplerConstructionError,
-    },
-    /// The resampler failed.
-    #[error("the sample rate cannot be converted")]
-    Resampler(#[from] ResampleError),
+    /// The output cannot be reached from what the engine gives.
+    #[error(transparent)]
+    Convert(ConvertError),
+}
+
+impl From<ConvertError> for MixError {
+    fn from(error: ConvertError) -> Self {
+        match error {
+            ConvertError::Cancelled(cancelled) => Self::Cancelled(cancelled),
+            error => Self::Convert(error),
+        }
+    }
 }
 
 /// Joins the sections of `plan`, in order, and converts the result to `output`.
@@ -149,7 +137,8 @@ pub enum MixError {
 ///   over the last 5 ms that it has. The new section is untouched.
 /// - `crossfade`: the new section's lead fades in under the old section at constant power, whatever their correlation; from the
 ///   bar line on the new section stands alone.
-/// - `continue`: sections are added where they belong; ring-out sounds on under the sections that follow.
+/// - `continue`: sections are added where they belong; ring-out sounds on under the sections that follow. A section with a lead
+///   goes on in the sound of the one before: what that had from the lead on is replaced.
 ///
 /// The piece is cut at the plan's length. Mono out of more channels is their mean; more out of mono are copies.
 ///
@@ -171,6 +160,25 @@ pub fn join(
     };
     let slots = Slot::all(plan, spec.rate);
     convert(place(&slots, sections, spec, cancel)?, output, plan.total_frames as usize, cancel)
+}
+
+/// Joins the sections of `plan`, in order, and leaves the result as the engine made it: at its rate and channels, to the end of
+/// the last section's sound.
+///
+/// # Errors
+/// When the sections do not fit the plan, or have samples that are no numbers.
+pub fn raw(plan: &Plan, sections: Vec<Rendered>, cancel: &dyn Cancel) -> Result<Pcm, MixError> {
+    let planned = plan.sections.len();
+    let Some(last) = sections.last().filter(|_| sections.len() == planned) else {
+        return Err(MixError::Count { planned, rendered: sections.len() });
+    };
+    let spec = last.sound.spec();
+    let mut slots = Slot::all(plan, spec.rate);
+    if let Some(slot) = slots.last_mut() {
+        slot.check(last, spec)?;
+        slot.end = slot.start + last.sound.frames().saturating_sub(last.lead_frames);
+    }
+    Ok(place(&slots, sections, spec, cancel)?.sound)
 }
 
 /// The sections on one timeline, still at the engine's rate and channels. One section per slot.
@@ -201,11 +209,11 @@ fn place(
 
 /// The mix at another rate and channel count, exactly `frames` long.
 fn convert(mix: Mix, output: Spec, frames: usize, cancel: &dyn Cancel) -> Result<Mix, MixError> {
-    let track = |sound: Pcm| {
+    let track = |sound: Pcm| -> Result<Pcm, ConvertError> {
         // Fewer channels first, more channels last: either way the resampler has less to do.
         let narrow = output.channels.min(sound.spec().channels);
-        let sound = channels::convert(sound, narrow)?;
-        channels::convert(resample::resample(sound, output.rate, frames, cancel)?, output.channels)
+        let sound = remix(sound, narrow)?;
+        remix(resample(sound, output.rate, frames, cancel)?, output.channels)
     };
     let stem = |stem: Stem| Ok(Stem { name: stem.name, sound: track(stem.sound)? });
     Ok(Mix {

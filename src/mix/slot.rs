@@ -19,9 +19,12 @@ pub(super) struct Slot {
     pub(super) start: usize,
     /// The bar line of the next section, or the end of the piece.
     pub(super) end: usize,
-    /// Frames that it plays before its bar line.
+    /// Frames that it plays before its bar line; when it continues as many as the engine gives.
     pub(super) lead: usize,
 }
+
+/// How much earlier than planned a section may end.
+const EARLY_END_SECONDS: f64 = 0.02;
 
 impl Slot {
     /// The places of all sections of a plan.
@@ -46,18 +49,29 @@ impl Slot {
         self.end.saturating_sub(self.start)
     }
 
+    /// Whether it goes on in the sound of the section before.
+    pub(super) fn continues(&self) -> bool {
+        self.start > 0 && self.kind == TransitionKind::Continue
+    }
+
+    /// Frames that a rendered section plays before its bar line.
+    pub(super) fn lead_of(&self, section: &Rendered) -> usize {
+        if self.continues() { section.lead_frames } else { self.lead }
+    }
+
     /// Whether a rendered section fits this place.
     pub(super) fn check(&self, section: &Rendered, expected: Spec) -> Result<(), MixError> {
         let frames = section.sound.frames();
-        let needed = self.lead + self.frames();
-        if section.lead_frames != self.lead {
+        let lead = self.lead_of(section);
+        let needed = lead + self.frames();
+        if section.lead_frames != lead || lead > self.start {
             return Err(MixError::Lead {
                 section: self.id.clone(),
                 found: section.lead_frames,
                 planned: self.lead,
             });
         }
-        if frames < needed {
+        if frames + expected.rate.frames(EARLY_END_SECONDS) < needed {
             return Err(MixError::Short { section: self.id.clone(), frames, needed });
         }
         self.check_track(&section.sound, expected)?;

@@ -32,6 +32,7 @@ fn section(slot: &Slot, spec: Spec, ring: usize, mut sample: impl FnMut(usize, u
         lead_frames: slot.lead,
         stems: Vec::new(),
         played: None,
+        tokens: None,
         tail: Vec::new(),
     }
 }
@@ -223,7 +224,7 @@ fn stems_sum_to_the_sound() {
             for stem in &stems {
                 sound.add_at(0, &stem.sound);
             }
-            Rendered { sound, lead_frames: slot.lead, stems, played: None, tail: Vec::new() }
+            Rendered { sound, lead_frames: slot.lead, stems, played: None, tokens: None, tail: Vec::new() }
         };
         slots.iter().enumerate().map(rendered).collect()
     };
@@ -271,72 +272,6 @@ fn sections_that_do_not_fit_are_named() {
     assert!(matches!(refused(&other), MixError::Spec { .. }));
 }
 
-#[test]
-fn channels_fold_to_the_mean_and_spread_as_copies() {
-    let sound = Pcm::new(STEREO, vec![vec![1.0, 0.5], vec![0.0, 0.5]]).unwrap();
-    let mono = channels::convert(sound.clone(), 1).unwrap();
-    assert_eq!(mono.planes(), [[0.5, 0.5]]);
-    assert_eq!(channels::convert(mono, 2).unwrap().planes(), [[0.5, 0.5], [0.5, 0.5]]);
-    assert_eq!(channels::convert(sound, 3), Err(MixError::Channels { from: 2, to: 3 }));
-}
-
-fn tone_at(rate: SampleRate, hz: f64, frames: usize) -> Pcm {
-    let sine = (0..frames).map(|n| (2.0 * PI * hz * rate.seconds(n)).sin() as f32).collect();
-    Pcm::new(Spec { rate, channels: 1 }, vec![sine]).unwrap()
-}
-
-/// Sines up to 95 % of the lower Nyquist frequency come out where they were, within 1e-4 of full scale; sines that the new rate
-/// cannot carry are gone by 100 dB.
-#[test]
-fn resampling_moves_nothing_and_lets_no_alias_through() {
-    let pairs = [
-        (32_000, 48_000),
-        (32_000, 44_100),
-        (44_100, 48_000),
-        (48_000, 44_100),
-        (48_000, 22_050),
-        (48_000, 11_025),
-        (48_000, 8_000),
-        (48_000, 8_001),
-        (48_000, 192_000),
-        (8_001, 48_000),
-    ];
-    for (from, to) in pairs.map(|(from, to)| (SampleRate(from), SampleRate(to))) {
-        let nyquist = from.hz().min(to.hz()) / 2.0;
-        let middle = to.0 as usize..2 * to.0 as usize;
-        for share in [0.01, 0.5, 0.95] {
-            let hz = share * nyquist;
-            let found =
-                resample::resample(tone_at(from, hz, 3 * from.0 as usize), to, 3 * to.0 as usize, &Never)
-                    .unwrap();
-            assert_eq!(found.frames(), 3 * to.0 as usize);
-            let expected = tone_at(to, hz, 3 * to.0 as usize);
-            let error = middle
-                .clone()
-                .map(|n| (found.planes()[0][n] - expected.planes()[0][n]).abs())
-                .fold(0.0, f32::max);
-            assert!(error < 1e-4, "{from} to {to}, {hz} Hz: off by {error}");
-        }
-        if to < from {
-            let hz = (1.02 * nyquist).min(0.49 * from.hz());
-            let found =
-                resample::resample(tone_at(from, hz, 3 * from.0 as usize), to, 3 * to.0 as usize, &Never)
-                    .unwrap();
-            let left = found.planes()[0][middle].iter().fold(0.0_f32, |peak, s| peak.max(s.abs()));
-            assert!(left < 1e-5, "{from} to {to}: alias of {left}");
-        }
-    }
-}
-
-#[test]
-fn the_same_rate_is_no_conversion() {
-    let sound = tone_at(RATE, 1000.0, 1000);
-    assert_eq!(resample::resample(sound.clone(), RATE, 1000, &Never).unwrap(), sound);
-    let mut longer = sound.clone();
-    longer.resize(1003);
-    assert_eq!(resample::resample(sound, RATE, 1003, &Never).unwrap(), longer);
-}
-
 /// Notes end where the joins cut the sound, and the parts of all sections are one.
 #[test]
 fn notes_are_cut_where_the_sound_is() {
@@ -380,4 +315,41 @@ fn notes_are_cut_where_the_sound_is() {
     assert_eq!(played.beats.len(), 4);
     sections[2].played = None;
     assert_eq!(place(&slots, sections, MONO, &Never).unwrap().played, None, "half of the notes is no piece");
+}
+
+/// A stream in three sections: each one ends as if nothing more came, and the next brings the real end with it.
+#[test]
+fn a_section_that_continues_with_a_lead_replaces_the_end_of_the_one_before() {
+    let mut slots = slots(&[TransitionKind::Cut, TransitionKind::Continue, TransitionKind::Continue]);
+    let whole = music(1);
+    // The lead may reach into the section before the one before.
+    let leads = [0, 1300, BAR + 70];
+    let mut sections = Vec::new();
+    for (index, (slot, lead)) in slots.iter_mut().zip(leads).enumerate() {
+        slot.lead = lead;
+        let settled = slot.end.saturating_sub(leads.get(index + 1).copied().unwrap_or_default());
+        let of_stream = |frame, channel| if frame < settled { whole(frame, channel) } else { 0.7 };
+        sections.push(section(slot, STEREO, 0, of_stream));
+        slot.lead = 0;
+    }
+    let mix = place(&slots, sections, STEREO, &Never).unwrap();
+    for (channel, plane) in mix.sound.planes().iter().enumerate() {
+        let expected: Vec<f32> = (0..3 * BAR).map(|frame| whole(frame, channel) as f32).collect();
+        assert!(*plane == expected);
+    }
+}
+
+#[test]
+fn a_section_may_end_a_little_early_but_not_begin_before_the_piece() {
+    let slots = slots(&[TransitionKind::Cut, TransitionKind::Continue]);
+    let cut = |short: usize| {
+        let mut section = section(&slots[0], MONO, 0, sine(100.0, 0.0));
+        section.sound.resize(BAR - short);
+        slots[0].check(&section, MONO)
+    };
+    assert_eq!(cut(960), Ok(()));
+    assert!(matches!(cut(961), Err(MixError::Short { .. })));
+    let mut early = section(&slots[1], MONO, BAR + 1, sine(100.0, 0.0));
+    early.lead_frames = BAR + 1;
+    assert!(matches!(slots[1].check(&early, MONO), Err(MixError::Lead { .. })));
 }

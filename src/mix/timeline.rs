@@ -42,8 +42,9 @@ impl Timeline {
 
     /// Lays down the next section. It must have passed [`Slot::check`].
     pub(super) fn place(&mut self, slot: &Slot, section: Rendered) {
-        let seam = self.seam(slot, &section.sound);
-        let start = slot.start.saturating_sub(slot.lead);
+        let lead = slot.lead_of(&section);
+        let start = slot.start.saturating_sub(lead);
+        let seam = self.seam(slot, start, &section.sound);
         if self.with_stems {
             self.add_missing_stems(&section.stems);
             if let Some(seam) = &seam {
@@ -63,7 +64,7 @@ impl Timeline {
             self.sounding_end = seam.start + seam.old.len();
         }
         lay(&mut self.mix.sound, start, section.sound, seam.as_ref());
-        self.ring = frames.saturating_sub(slot.lead + slot.frames());
+        self.ring = frames.saturating_sub(lead + slot.frames());
         self.sounding_end = self.sounding_end.max(start + frames).min(self.mix.sound.frames());
     }
 
@@ -82,11 +83,15 @@ impl Timeline {
         }
     }
 
-    fn seam(&self, slot: &Slot, new: &Pcm) -> Option<Seam> {
+    /// What joins a section whose sound begins at `start`.
+    fn seam(&self, slot: &Slot, start: usize, new: &Pcm) -> Option<Seam> {
         match slot.kind {
+            // The new sound knows better how the old one ends: they are equal where they meet.
+            _ if slot.continues() && start < slot.start => {
+                Some(Seam { start, old: Vec::new(), new: Vec::new() })
+            }
             _ if !slot.silences() => None,
             TransitionKind::Crossfade if slot.lead > 0 => {
-                let start = slot.start.saturating_sub(slot.lead);
                 let (old, new) = crossfade::gains(&self.mix.sound, start, new, slot.lead);
                 Some(Seam { start, old, new })
             }

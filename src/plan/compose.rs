@@ -15,8 +15,8 @@ use crate::{
     },
     request::{Request, SEED_MAX},
     wire::{
-        CompositionPlan, Density, Ending, FieldError, Inference, PlanSection, Role, Source, Theme,
-        Transition, TransitionKind,
+        CompositionPlan, Density, Ending, EngineChoice, FieldError, Inference, PlanSection, Role, Source,
+        Theme, Transition, TransitionKind,
     },
 };
 
@@ -87,6 +87,8 @@ impl Draft<'_> {
             let Scene { role, energy, bars } = *scene;
             let (kind, beats) = match index.checked_sub(1) {
                 None => (TransitionKind::Cut, 0.0),
+                // A model plays one stream in which the text changes.
+                Some(_) if self.request.engine == EngineChoice::Musicgen => (TransitionKind::Continue, 0.0),
                 Some(before) => form::transition(role, style.joins, metre.beats(), scenes[before].bars),
             };
             choruses += usize::from(role == Role::Chorus);

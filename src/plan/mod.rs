@@ -10,7 +10,7 @@ use thiserror::Error;
 use crate::{
     audio::SampleRate,
     request::Request,
-    wire::{CompositionPlan, FieldError, TransitionKind},
+    wire::{CompositionPlan, FieldError, PlanSection, Transition, TransitionKind},
 };
 
 pub mod vocabulary;
@@ -127,6 +127,27 @@ impl Plan {
         }
         let room = self.start_at(index, rate) - self.start_at(index - 1, rate);
         rate.frames(section.transition.beats * self.beat_seconds()).min(room)
+    }
+
+    /// The same piece in one section that says the prompt word for word, played as in its fullest section: for engines that read
+    /// text, and for comparing them.
+    pub fn single(&self) -> CompositionPlan {
+        let mut wire = self.to_wire();
+        let fullest = wire.sections.iter().max_by_key(|section| section.energy).cloned();
+        wire.sections = fullest
+            .into_iter()
+            .map(|section| PlanSection {
+                id: "s00".to_owned(),
+                prompt: self.wire.prompt.clone(),
+                bars: self.wire.total_bars,
+                key: None,
+                transition: Transition { kind: TransitionKind::Cut, beats: 0.0 },
+                ..section
+            })
+            .collect();
+        // They follow from the sections and are computed again.
+        wire.theme.dynamic_curve.clear();
+        wire
     }
 
     /// SHA-256 of the plan as compact JSON, in hexadecimal.

@@ -26,10 +26,15 @@ pub trait Engine: Send + Sync + Debug {
     /// What it can do.
     fn limits(&self) -> Limits;
 
+    /// Whether it is ready to render; one that is not loads its model first.
+    fn is_loaded(&self) -> bool {
+        true
+    }
+
     /// Renders one section.
     ///
     /// `before` is the section that it follows, when that one was rendered by the same engine: it may go on from it
-    /// or ignore it. The result depends on nothing but the arguments.
+    /// or ignore it, and needs it only where the plan says `continue`. The result depends on nothing but the arguments.
     ///
     /// # Errors
     /// [`EngineError::Cancelled`] as soon as `watch` breaks, otherwise why it cannot be rendered.
@@ -49,21 +54,43 @@ pub trait Watch: Send + Sync {
 
 /// What an engine can do.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one thing that it can or cannot do")]
 pub struct Limits {
     /// Its own rate and channels: what [`Rendered`] has.
     pub spec: Spec,
     /// Longest section it can render at once, in seconds. `None` is no limit.
     pub longest_section_seconds: Option<f64>,
+    /// Sections that are worth rendering at the same time, where none goes on from another.
+    pub at_once: usize,
     /// Whether it can give stems.
     pub stems: bool,
     /// Whether it gives [`Rendered::played`].
     pub notes: bool,
+    /// Whether it gives [`Rendered::tokens`].
+    pub tokens: bool,
     /// Whether requests may name a model and sampling for it.
     pub samples_a_model: bool,
+    /// What it takes beside the sound that it gives, at most: its model and what that works on.
+    pub memory_bytes: u64,
+    /// Whether it can go on from a sound that it did not make ([`SectionSpec::continued`]).
+    pub continues: bool,
+    /// Whether it can follow the melody of a sound ([`SectionSpec::melody`]).
+    pub follows_melody: bool,
     /// Licence of what it makes, for people.
     pub licence: String,
-    /// Model and revision, when it has one.
-    pub model: Option<String>,
+    /// The model that it plays, when it has one.
+    pub model: Option<ModelFacts>,
+}
+
+/// The model of an engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelFacts {
+    /// Name and revision: `facebook/musicgen-small@4c8334b02c6ec4e8664a91979669a501ec497792`, or a directory.
+    pub title: String,
+    /// How its matrices are kept: `f32`.
+    pub dtype: String,
+    /// What it computes on: `cpu`, `cuda` or `metal`.
+    pub device: String,
 }
 
 /// One section to be rendered. Frame counts are at the engine's own rate.
@@ -82,6 +109,12 @@ pub struct SectionSpec<'a> {
     pub negative_prompt: &'a str,
     /// How tokens are drawn.
     pub sampling: Option<Sampling>,
+    /// What the piece goes on from, for its first section alone: the last seconds before its first frame, at the sound's own rate
+    /// and in mono or stereo. No part of the section. `None` for an engine that cannot go on from it.
+    pub continued: Option<&'a Pcm>,
+    /// Whose melody the piece follows, the same for every section: its first frame belongs to the piece's first frame. At its own
+    /// rate, in mono or stereo. `None` for an engine that cannot follow it.
+    pub melody: Option<&'a Pcm>,
     /// Whether [`Rendered::stems`] is wanted.
     pub stems: bool,
 }
@@ -89,14 +122,19 @@ pub struct SectionSpec<'a> {
 /// A rendered section.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rendered {
-    /// `lead_frames`, then `frames`, then whatever still rings after the section's end (any length, also none).
+    /// `lead_frames`, then `frames` (an engine that makes sound in steps may end up to 20 ms earlier), then whatever still
+    /// rings after the section's end (any length, also none).
     pub sound: Pcm,
-    /// How many frames of `sound` lie before the section's bar line.
+    /// How many frames of `sound` lie before the section's bar line. Of a section joined by `continue` they are the end of the
+    /// section before as it becomes when the piece goes on, and replace it.
     pub lead_frames: usize,
     /// One per instrument group in a fixed order, each as long as `sound` and summing to it. Empty unless asked for.
     pub stems: Vec<Stem>,
     /// The notes that sound, from an engine that composes; `None` from one that does not know them.
     pub played: Option<Played>,
+    /// The tokens that the sound was made of, one list per codebook, from an engine that makes sound of tokens. Of a section
+    /// joined by `continue` those that it adds.
+    pub tokens: Option<Vec<Vec<u32>>>,
     /// What the engine wants to know when it renders the next section, in its own encoding.
     pub tail: Vec<u8>,
 }
@@ -189,6 +227,15 @@ pub enum EngineError {
         section: String,
         /// What is wrong with it.
         reason: String,
+    },
+    /// The engine's model cannot be loaded. Trying again will not help until it is mended.
+    #[error("model {model} cannot be loaded; `timbre models check {model}` says what is wrong with it")]
+    Model {
+        /// The model.
+        model: String,
+        /// The cause; for the log, not for the caller.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// Something failed inside the engine. Trying again may help.
     #[error("{engine} failed in section {section}")]

@@ -6,8 +6,14 @@ use thiserror::Error;
 
 use super::{options::OptionsError, say};
 use crate::{
-    app::AppError, artifact::ArtifactError, config::ConfigError, job::run::RunError, plan::PlanError,
-    render::engines::EngineChoiceError, request::RequestError, wire::FieldError,
+    app::AppError,
+    artifact::ArtifactError,
+    config::ConfigError,
+    job::{run::RunError, sources::SourcesError},
+    plan::PlanError,
+    render::engines::EngineChoiceError,
+    request::RequestError,
+    wire::FieldError,
 };
 
 /// Why a command did not do what it should.
@@ -29,6 +35,8 @@ pub(super) enum Failure {
     Artifact(#[from] ArtifactError),
     #[error("{}", inside(.0))]
     Run(#[from] RunError),
+    #[error("a sound cannot be used")]
+    Source(#[from] SourcesError),
     #[error("cannot write to standard output: {0}")]
     Output(#[source] io::Error),
     #[error("{0}")]
@@ -52,8 +60,14 @@ impl Failure {
                 None => say(&format!("  {}: {}", error.field, error.message)),
             }
         }
-        if let Self::Engine(error @ EngineChoiceError::Unavailable { .. }) = self {
+        if let Self::Engine(error @ EngineChoiceError::Unavailable { cause, .. }) = self {
             say(&format!("  --engine: {error}"));
+            if let Some(cause) = &cause.source {
+                say(&format!("  {}", chain(&**cause)));
+            }
+        }
+        if let Self::Source(error) = self {
+            say(&format!("  {} ({}): {}", option(error.field).unwrap_or_default(), error.field, error.fault));
         }
         if let Self::Artifact(ArtifactError::Exists(_))
         | Self::Run(RunError::Artifact(ArtifactError::Exists(_))) = self
@@ -72,6 +86,7 @@ impl Failure {
             | Self::Engine(_)
             | Self::Config(_)
             | Self::Usage(_)
+            | Self::Source(_)
             | Self::App(AppError::Config(_))
             | Self::Run(RunError::Plan(_) | RunError::Engine(_)) => 2,
             Self::Artifact(error) | Self::Run(RunError::Artifact(error)) => match error {
@@ -104,7 +119,7 @@ fn inside(error: &RunError) -> String {
     }
 }
 
-/// An error and its causes.
+/// An error with its causes.
 pub(super) fn chain(error: &dyn Error) -> String {
     let mut said = vec![error.to_string()];
     let mut cause = error.source();
@@ -112,6 +127,7 @@ pub(super) fn chain(error: &dyn Error) -> String {
         said.push(inner.to_string());
         cause = inner.source();
     }
+    said.dedup();
     said.join(": ")
 }
 
@@ -139,6 +155,8 @@ fn option(field: &str) -> Option<&'static str> {
         "output.loudness_lufs" => "--loudness",
         "output.true_peak_dbtp" => "--true-peak",
         "output.stems" => "--stems",
+        _ if field.starts_with("continue_from") => "--continue-from",
+        _ if field.starts_with("melody_from") => "--melody-from",
         _ if field.starts_with("plan.") => "--plan",
         _ => return None,
     })

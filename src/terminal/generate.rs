@@ -13,23 +13,36 @@ use clap::Args;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Failure, describe, options::RequestOptions, print, print_json, progress::TerminalProgress};
+use super::{
+    Failure, describe,
+    options::{RequestOptions, check_sounds},
+    print, print_json,
+    progress::TerminalProgress,
+};
 use crate::{
     app,
-    artifact::{Destination, Files},
+    artifact::{Destination, Files, RawFiles},
+    cancel::Never,
     config::{Export, Rendering},
-    job::run::{self, Order, RunError},
+    job::{
+        run::{self, Order, RunError},
+        sources,
+    },
     plan::{self, Plan},
+    render::engines::Chosen,
     request::Request,
+    source::Sources,
     wire::Manifest,
 };
 
 /// What to make and where to write it.
 #[derive(Clone, Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(super) struct Generate {
     #[command(flatten)]
     request: RequestOptions,
-    /// Where the audio goes; the manifest is written beside it as .json. Default: the title and the seed.
+    /// Where the audio goes; the manifest is written beside it as .json. Default: the title and the seed; with --raw or --tokens
+    /// no audio but theirs.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Write one unmastered 32-bit float WAV per instrument group into this directory.
@@ -41,6 +54,15 @@ pub(super) struct Generate {
     /// Write the notes as a standard MIDI file: tempo, metre, key, section markers, a track per part.
     #[arg(long, value_name = "FILE")]
     midi: Option<PathBuf>,
+    /// Make one section and give the engine the prompt word for word.
+    #[arg(long, conflicts_with_all = ["plan", "from"])]
+    single: bool,
+    /// Write what the engine made into this 32-bit float WAV: at its own rate and channels, not mastered.
+    #[arg(long, value_name = "FILE")]
+    raw: Option<PathBuf>,
+    /// Write the tokens that the sound was made of into this JSON file, of an engine that has tokens.
+    #[arg(long, value_name = "FILE")]
+    tokens: Option<PathBuf>,
     /// Overwrite files that exist; stems of an earlier piece in the directory of stems are deleted.
     #[arg(short, long)]
     force: bool,
@@ -68,11 +90,26 @@ struct Report<'a> {
 
 impl Generate {
     pub(super) fn run(self, rendering: &Rendering) -> Result<(), Failure> {
-        let (wire, again) = self.request.into_request(self.stems.is_some(), self.output.as_deref())?;
-        let request = Request::new(wire, &self.export.defaults())?;
+        let given = self.request.sounds();
+        let (wire, again, sounds) =
+            self.request.into_request(self.stems.is_some(), self.output.as_deref())?;
+        check_sounds(&wire, &sounds)?;
+        let mut request = Request::new(wire, &self.export.defaults())?;
         let chosen = app::engines(rendering)?.choose(&request)?;
         // Planned here for the file's name, and so that a wrong request is refused before anything starts.
-        let plan = plan::plan(&request)?;
+        let mut plan = plan::plan(&chosen.settle(&request))?;
+        if self.single {
+            request.plan = Some(plan.single());
+            plan = plan::plan(&request)?;
+        }
+        let raw = RawFiles { sound: self.raw, tokens: self.tokens, overwrite: self.force };
+        raw.check(&*chosen.engine, &plan)?;
+        let find = |audio_id: &str| sounds.get(audio_id).cloned();
+        let heard = sources::read(&request, &chosen.engine.limits(), &find, &Never)?;
+        let extras = [&self.picture, &self.midi, &self.stems];
+        if !raw.is_empty() && self.output.is_none() && extras.iter().all(|path| path.is_none()) {
+            return write_raw(&request, &chosen, &heard, &raw, (self.quiet || self.json, self.json));
+        }
         let audio = self.output.unwrap_or_else(|| default_name(&plan, &request));
         let manifest = audio.with_extension("json");
         let files = Files {
@@ -86,17 +123,20 @@ impl Generate {
         files.check()?;
         files.check_notes(&*chosen.engine)?;
 
-        let interrupted = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&interrupted);
-        ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))
-            .map_err(|error| Failure::Setup(std::io::Error::other(error)))?;
-
+        let interrupted = interrupted()?;
         let start = Instant::now();
         let describe: fn(&Plan) -> String = if self.json { |_| String::new() } else { describe::plan };
         let progress = TerminalProgress::new(&interrupted, self.quiet || self.json, describe);
         let destination = Destination::Files(files.clone());
         let created_at = again.map_or_else(Timestamp::now, |manifest| manifest.provenance.created_at);
-        let order = Order { request: &request, chosen: &chosen, destination: &destination, created_at };
+        let order = Order {
+            request: &request,
+            chosen: &chosen,
+            sources: &heard,
+            destination: &destination,
+            raw: (!raw.is_empty()).then_some(&raw),
+            created_at,
+        };
         let made = run::piece(&order, &progress);
         progress.finish();
         let piece = match made {
@@ -115,15 +155,59 @@ impl Generate {
                 piece: &piece,
             });
         }
-        print(&summary(&files, &piece, seconds))
+        print(&summary(&files, &given, &piece, seconds))
     }
 }
 
-fn summary(files: &Files, piece: &Manifest, seconds: f64) -> String {
+/// Whether the person at the terminal wants it to end.
+fn interrupted() -> Result<Arc<AtomicBool>, Failure> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&interrupted);
+    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))
+        .map_err(|error| Failure::Setup(std::io::Error::other(error)))?;
+    Ok(interrupted)
+}
+
+/// What `--json` prints when only raw files are made.
+#[derive(Serialize)]
+struct RawReport<'a> {
+    raw: Option<&'a Path>,
+    tokens: Option<&'a Path>,
+    seconds: f64,
+}
+
+/// Makes what the engine gives, and no piece of it.
+fn write_raw(
+    request: &Request,
+    chosen: &Chosen,
+    sources: &Sources,
+    files: &RawFiles,
+    (quiet, json): (bool, bool),
+) -> Result<(), Failure> {
+    let interrupted = interrupted()?;
+    let start = Instant::now();
+    let progress = TerminalProgress::new(&interrupted, quiet, |_| String::new());
+    let made = run::raw(request, chosen, sources, files, Timestamp::now(), &progress);
+    progress.finish();
+    match made {
+        Err(RunError::Cancelled) => return Err(Failure::Interrupted),
+        made => made?,
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    if json {
+        let (raw, tokens) = (files.sound.as_deref(), files.tokens.as_deref());
+        return print_json(&RawReport { raw, tokens, seconds });
+    }
+    let paths = files.sound.iter().chain(&files.tokens).map(|path| path.display().to_string());
+    print(&(paths.collect::<Vec<_>>().join("\n") + "\n"))
+}
+
+fn summary(files: &Files, sounds: &[(&str, PathBuf)], piece: &Manifest, seconds: f64) -> String {
     let row = |name: &str, value: String| format!("  {name:<10} {value}\n");
     let speed = piece.audio.duration_seconds / seconds;
+    let sounds: String = sounds.iter().map(|(option, path)| format!(" {option} {}", quoted(path))).collect();
     let again = format!(
-        "timbre generate --from {} --output NEW.{}",
+        "timbre generate --from {}{sounds} --output NEW.{}",
         quoted(&files.manifest),
         piece.audio.format.extension()
     );

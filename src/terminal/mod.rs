@@ -98,7 +98,7 @@ impl Timbre {
             Command::Serve { service, export } => serve::run(&service, &self.rendering, &export),
             Command::Engines { json } => engines(&self.rendering, json),
             #[cfg(feature = "musicgen")]
-            Command::Models(models) => models.run(&crate::config::HuggingFace::from_env()),
+            Command::Models(models) => models.run(&self.rendering),
             Command::Schema { name, write } => schema::run(name.as_deref(), write.as_deref()),
             Command::Completions { shell } => {
                 let mut script = Vec::new();

@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use super::{Failure, failure::chain, print, print_json, say, table::table, transfer::Transfer};
 use crate::{
-    config::HuggingFace,
+    config::{HuggingFace, Rendering},
     models::{
         cache::{Cache, CacheError, Cached},
         catalogue::{self, KNOWN, Known, LICENCE},
@@ -116,12 +116,12 @@ impl ModelsError {
 }
 
 impl Models {
-    pub(super) fn run(self, settings: &HuggingFace) -> Result<(), Failure> {
-        let cache = Cache::new(settings.cache.clone());
+    pub(super) fn run(self, rendering: &Rendering) -> Result<(), Failure> {
+        let cache = Cache::new(rendering.hub_cache());
         match self {
             Self::List { json } => list(&cache, json),
             Self::Pull { id, revision, json, quiet } => {
-                let hub = Hub::new(&settings.hub).map_err(ModelsError::from)?;
+                let hub = Hub::new(&HuggingFace::from_env().hub).map_err(ModelsError::from)?;
                 pull(&hub, &cache, &named(&id)?, &revision, Output { json, quiet })
             }
             Self::Check { model, json, quiet } => check(&cache, &model, Output { json, quiet }),

@@ -1,6 +1,7 @@
 //! The options that make a request: one for every field.
 
 use std::{
+    collections::HashMap,
     fs,
     io::{self, Read},
     path::{Path, PathBuf},
@@ -13,9 +14,10 @@ use thiserror::Error;
 use crate::{
     config,
     music::{Key, Metre},
+    source,
     wire::{
-        BitDepth, CompositionPlan, EngineChoice, GenerationRequest, Manifest, OutputFormat, OutputOptions,
-        Sampling,
+        AudioSource, BitDepth, CompositionPlan, EngineChoice, FileExcerpt, GenerationRequest, Manifest,
+        OutputFormat, OutputOptions, Sampling,
     },
 };
 
@@ -63,10 +65,27 @@ pub(super) struct RequestOptions {
     #[arg(long, value_name = "MANIFEST")]
     from: Option<PathBuf>,
     #[command(flatten)]
+    sounds: SoundOptions,
+    #[command(flatten)]
     sampling: SamplingOptions,
     #[command(flatten)]
     output: OutputOption,
 }
+
+/// Sounds that the piece is made from. A file of a manifest's piece is the same when its bytes are.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Sounds, for engines that hear them (WAV, FLAC, MP3, OGG)")]
+pub(super) struct SoundOptions {
+    /// Go on from this sound; FILE@10-25 is its seconds 10 to 25. It is no part of the piece.
+    #[arg(long, value_name = "FILE")]
+    continue_from: Option<FileExcerpt>,
+    /// Follow the melody of this sound; FILE@10-25 is its seconds 10 to 25.
+    #[arg(long, value_name = "FILE")]
+    melody_from: Option<FileExcerpt>,
+}
+
+/// The files of a request's sounds, by their ids.
+pub(super) type Sounds = HashMap<String, PathBuf>;
 
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Sampling, for engines with a model")]
@@ -150,10 +169,31 @@ pub(super) enum OptionsError {
         /// Where and why it is not.
         reason: String,
     },
+    /// A manifest names a sound that is not given.
+    #[error(
+        "{option} is missing: the piece was made from {name}, whose SHA-256 is {sha256}; give that file with {option}"
+    )]
+    Missing {
+        /// The option that gives it.
+        option: &'static str,
+        /// Its name, or what is said instead.
+        name: String,
+        /// What it is known by.
+        sha256: String,
+    },
 }
 
 impl RequestOptions {
-    /// The request, for a file at `output`; and the manifest that it renders again, if it does.
+    /// The options that give sounds, with their files.
+    pub(super) fn sounds(&self) -> Vec<(&'static str, PathBuf)> {
+        let SoundOptions { continue_from, melody_from } = &self.sounds;
+        [("--continue-from", continue_from), ("--melody-from", melody_from)]
+            .into_iter()
+            .filter_map(|(option, file)| Some((option, file.as_ref()?.path.clone())))
+            .collect()
+    }
+
+    /// The request, for a file at `output`; the manifest that it renders again, if it does; and the files of its sounds.
     ///
     /// # Errors
     /// When a plan or manifest cannot be read, or the file's name says another format than the options.
@@ -161,7 +201,7 @@ impl RequestOptions {
         self,
         stems: bool,
         output: Option<&Path>,
-    ) -> Result<(GenerationRequest, Option<Manifest>), OptionsError> {
+    ) -> Result<(GenerationRequest, Option<Manifest>, Sounds), OptionsError> {
         let format = format_of(output, self.output.format)?;
         let mut manifest: Option<Manifest> =
             self.from.as_deref().map(|path| read_json(path, "manifest")).transpose()?;
@@ -187,10 +227,11 @@ impl RequestOptions {
         set(&mut request.time_signature, self.time_signature);
         set(&mut request.negative_prompt, self.negative_prompt);
         self.sampling.apply(&mut request.sampling);
+        let sounds = self.sounds.apply(&mut request)?;
         let file = request.output.get_or_insert_default();
         self.output.apply(file, stems);
         set(&mut file.format, format);
-        Ok((request, manifest))
+        Ok((request, manifest, sounds))
     }
 
     fn changes_the_music(&self) -> bool {
@@ -202,6 +243,46 @@ impl RequestOptions {
             || self.time_signature.is_some()
             || self.negative_prompt.is_some()
     }
+}
+
+impl SoundOptions {
+    fn apply(self, request: &mut GenerationRequest) -> Result<Sounds, OptionsError> {
+        let mut sounds = Sounds::new();
+        let given =
+            [(self.continue_from, &mut request.continue_from), (self.melody_from, &mut request.melody_from)];
+        for (file, source) in given {
+            let Some(file) = file else { continue };
+            let sha256 = source::sha256(&file.path)
+                .map_err(|source| OptionsError::Read { path: file.path.clone(), source })?;
+            let mut new = file.source(sha256.clone());
+            // The same file again is heard from and to where it was.
+            if let Some(old) = source.as_ref().filter(|old| old.audio_id == new.audio_id)
+                && (new.start_seconds, new.end_seconds) == (None, None)
+            {
+                (new.start_seconds, new.end_seconds) = (old.start_seconds, old.end_seconds);
+            }
+            *source = Some(new);
+            sounds.insert(sha256, file.path);
+        }
+        Ok(sounds)
+    }
+}
+
+/// Refuses a request whose sounds are not all among the given files.
+///
+/// # Errors
+/// When a manifest names a sound that no option gives.
+pub(super) fn check_sounds(request: &GenerationRequest, sounds: &Sounds) -> Result<(), OptionsError> {
+    let named = [("--continue-from", &request.continue_from), ("--melody-from", &request.melody_from)];
+    for (option, source) in named {
+        let Some(AudioSource { audio_id, name, .. }) = source else { continue };
+        let sha256 = audio_id.clone().unwrap_or_default();
+        if !sounds.contains_key(&sha256) {
+            let name = name.clone().unwrap_or_else(|| "a sound".to_owned());
+            return Err(OptionsError::Missing { option, name, sha256 });
+        }
+    }
+    Ok(())
 }
 
 impl SamplingOptions {

@@ -19,7 +19,7 @@ pub(super) struct MakePlan {
 
 impl MakePlan {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let (wire, _) = self.request.into_request(false, None)?;
+        let (wire, ..) = self.request.into_request(false, None)?;
         let plan = plan::plan(&Request::new(wire, &self.export.defaults())?)?;
         for warning in plan.warnings() {
             say(&format!("warning: {warning}"));

@@ -105,6 +105,12 @@ pub struct Provenance {
     /// Model and revision, for engines that have one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// How the model's matrices were kept, as `f32`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dtype: Option<String>,
+    /// What the model computed on: `cpu`, `cuda` or `metal`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
     /// Licence under which the engine's output may be used, for people.
     pub licence: String,
     /// The seed.

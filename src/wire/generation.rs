@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::CompositionPlan;
+use super::{AudioSource, CompositionPlan};
 use crate::music::{Key, Metre};
 
 /// A request for one piece of music. Only `prompt` is required; what is left open is inferred from the prompt, then from the
@@ -46,6 +46,12 @@ pub struct GenerationRequest {
     /// How tokens are drawn, for engines that sample from a model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sampling: Option<Sampling>,
+    /// A sound that the piece goes on from. It is no part of the piece, nor of its length: the engine hears its last seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continue_from: Option<AudioSource>,
+    /// A sound whose melody the piece follows, from its start on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub melody_from: Option<AudioSource>,
     /// What the finished file is like.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<OutputOptions>,

@@ -9,6 +9,7 @@ mod plan;
 mod problem;
 pub mod schema;
 mod service;
+mod source;
 mod status;
 
 pub use artifact::{
@@ -22,4 +23,5 @@ pub use plan::{
 };
 pub use problem::{FieldError, Problem};
 pub use service::{DeviceInfo, EngineInfo, EngineList, Health, QueueInfo};
+pub use source::{AudioInfo, AudioSource, FileExcerpt};
 pub use status::{GenerationStatus, JobList, JobState, SectionProgress};

@@ -16,7 +16,7 @@ pub struct Health {
     pub ready: bool,
     /// Why it is not ready, for people.
     pub not_ready: Option<String>,
-    /// The device that engines compute on.
+    /// The device that models compute on.
     pub device: DeviceInfo,
     /// Every engine, available or not.
     pub engines: Vec<EngineInfo>,
@@ -26,12 +26,12 @@ pub struct Health {
     pub store: String,
 }
 
-/// The device that engines compute on.
+/// The device that models compute on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DeviceInfo {
     /// `cpu`, `cuda` or `metal`.
     pub kind: String,
-    /// What the machine calls it.
+    /// What the machine calls it, or why it was taken.
     pub name: String,
     /// Processor threads that rendering may use.
     pub threads: usize,
@@ -57,10 +57,25 @@ pub struct EngineInfo {
     pub stems: bool,
     /// Whether it knows its notes, so that pieces have a MIDI file.
     pub notes: bool,
+    /// Whether it can go on from a sound (`continue_from`).
+    #[serde(default)]
+    pub continues: bool,
+    /// Whether it can follow the melody of a sound (`melody_from`).
+    #[serde(default)]
+    pub follows_melody: bool,
     /// Longest section it renders at once, in seconds; null is no limit.
     pub longest_section_seconds: Option<f64>,
     /// Licence of what it makes.
     pub licence: Option<String>,
+    /// The model that it plays when a request names none: name and revision, or directory.
+    pub model: Option<String>,
+    /// How the model's matrices are kept, as `f32`.
+    pub dtype: Option<String>,
+    /// What the model computes on: `cpu`, `cuda` or `metal`.
+    pub device: Option<String>,
+    /// Whether it is ready; one that is not loads its model first.
+    #[serde(default)]
+    pub loaded: bool,
 }
 
 /// All engines.

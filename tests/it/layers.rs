@@ -11,7 +11,8 @@ use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
 /// is made of `audio` and `music`.
 const LAYERS: &[&[&str]] = &[
     &["audio", "cancel", "music"],
-    &["wire"],
+    &["wire", "convert"],
+    &["source"],
     &["request"],
     &["plan"],
     &["render"],

@@ -8,6 +8,8 @@ mod layers;
 mod midi;
 #[cfg(feature = "musicgen")]
 mod models;
+#[cfg(feature = "musicgen")]
+mod musicgen;
 mod pipeline;
 mod program;
 mod schemas;

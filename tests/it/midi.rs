@@ -13,6 +13,7 @@ use timbre::{
     plan::{Plan, plan},
     render::{self, Played, engines::Engines, synth::Synth},
     request::{Defaults, Request},
+    source::Sources,
     wire::{GenerationRequest, JobState},
 };
 
@@ -49,14 +50,23 @@ fn file(request: &Request) -> Vec<u8> {
     let chosen = Engines::new(Arc::new(Synth::new(2))).choose(request).unwrap();
     let destination = Destination::Files(files);
     let created_at = Timestamp::UNIX_EPOCH;
-    piece(&Order { request, chosen: &chosen, destination: &destination, created_at }, &Silent).unwrap();
+    let sources = Sources::default();
+    let order = Order {
+        request,
+        chosen: &chosen,
+        sources: &sources,
+        destination: &destination,
+        raw: None,
+        created_at,
+    };
+    piece(&order, &Silent).unwrap();
     fs::read(at("a.mid")).unwrap()
 }
 
 /// What the engine says it plays.
 fn played(request: &Request, plan: &Plan) -> Played {
     let go_on = |_, _| ControlFlow::Continue(());
-    let sections = render::sections(&Synth::new(2), plan, request, &go_on).unwrap();
+    let sections = render::sections(&Synth::new(2), plan, request, &Sources::default(), &go_on).unwrap();
     mix::join(plan, sections, Spec::stereo(plan.rate()), &Never).unwrap().played.unwrap()
 }
 

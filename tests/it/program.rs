@@ -17,6 +17,8 @@ fn timbre(directory: &TempDir) -> Command {
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("TIMBRE_")) {
         command.env_remove(name);
     }
+    // No models from outside either.
+    command.env("HF_HUB_CACHE", directory.path().join("hub"));
     command.current_dir(directory).stdin(Stdio::null());
     command
 }
@@ -363,4 +365,55 @@ fn serve_says_where_it_listens_and_stops_when_told() {
     assert!(!ready.body_mut().read_to_string().unwrap().is_empty());
     assert!(Command::new("kill").args(["-s", "TERM", &child.id().to_string()]).status().unwrap().success());
     assert!(child.wait().unwrap().success());
+}
+
+fn riff(directory: &TempDir, name: &str) {
+    let head = hound::WavSpec {
+        channels: 1,
+        sample_rate: 8_000,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut writer = hound::WavWriter::create(directory.path().join(name), head).unwrap();
+    (0..16_000_i16).for_each(|n| writer.write_sample(n).unwrap());
+    writer.finalize().unwrap();
+}
+
+#[test]
+fn sounds_are_recorded_and_asked_for_again() {
+    let directory = tempfile::tempdir().unwrap();
+    riff(&directory, "riff.wav");
+    good(&directory, &short(&["--continue-from", "riff.wav@0.5-1.5", "--output", "a.wav"]));
+    let manifest = json(&fs::read_to_string(directory.path().join("a.json")).unwrap());
+    let source = &manifest["request"]["continue_from"];
+    assert_eq!((&source["name"], &source["start_seconds"]), (&"riff.wav".into(), &0.5.into()));
+    assert!(manifest["warnings"][0].as_str().unwrap().starts_with("continue_from is not used"));
+    let id = source["audio_id"].as_str().unwrap();
+    let output = run(&directory, &["generate", "--from", "a.json", "--output", "b.wav"]);
+    let error = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains("riff.wav") && error.contains(id) && error.contains("--continue-from"), "{error}");
+    good(&directory, &["generate", "--from", "a.json", "--continue-from", "riff.wav", "--output", "b.wav"]);
+    let bytes = |name: &str| fs::read(directory.path().join(name)).unwrap();
+    assert!(bytes("a.wav") == bytes("b.wav"));
+    let again = json(&fs::read_to_string(directory.path().join("b.json")).unwrap());
+    assert_eq!(again["request"], manifest["request"], "the trims are those of the manifest");
+}
+
+#[test]
+fn sounds_that_cannot_be_used_are_refused() {
+    let error = refused(&short(&["--melody-from", "nothing.wav"]));
+    assert!(error.contains("cannot read nothing.wav"), "{error}");
+    let directory = tempfile::tempdir().unwrap();
+    riff(&directory, "riff.wav");
+    for (options, said) in [
+        (["--engine", "synth", "--continue-from", "riff.wav"], "--continue-from"),
+        (["--engine", "auto", "--melody-from", "riff.wav@5-2"], "must lie after the start"),
+    ] {
+        let output = run(&directory, &short(&options));
+        let error = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        assert!(error.contains(said), "{error}");
+    }
+    assert_eq!(names(directory.path()), ["riff.wav"]);
 }

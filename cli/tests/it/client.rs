@@ -34,6 +34,20 @@ fn a_submitted_request_is_the_one_that_arrives() {
 }
 
 #[test]
+fn a_sound_arrives_as_it_is() {
+    let info = json!({"audio_id": "0".repeat(64), "format": "wav", "seconds": 1.0, "sample_rate": 8000, "channels": 1,
+        "bytes": 70_000, "uploaded_at": "2026-01-01T00:00:00Z"});
+    let server = Server::start(vec![Answer::json(201, &info)]);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), vec![7; 70_000]).unwrap();
+    assert_eq!(client(&server).upload(file.path()).unwrap().audio_id, "0".repeat(64));
+    let asked = server.asked().remove(0);
+    assert_eq!((asked.line.as_str(), asked.body), ("POST /audio", vec![7; 70_000]));
+    let missing = Client::new("http://127.0.0.1:9").unwrap().upload("no such file".as_ref()).unwrap_err();
+    assert!(matches!(missing, ClientError::Read { .. }), "{missing}");
+}
+
+#[test]
 fn a_refusal_keeps_its_fields() {
     let errors = json!({"errors": [{"field": "tempo_bpm", "message": "40 to 220"}]});
     let server = Server::start(vec![Answer::problem(422, "invalid_request", &errors)]);

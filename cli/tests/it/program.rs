@@ -305,3 +305,23 @@ fn wrong_use_is_a_document_too() {
     let version = timbrectl(&nobody(), folder.path(), &["--json", "--version"]);
     assert!(code(&version) == 0 && stdout(&version).starts_with("timbrectl "), "{version:?}");
 }
+
+#[test]
+fn sounds_are_uploaded_before_the_request_that_names_them() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("riff.wav"), b"riff").unwrap();
+    let info = json!({"audio_id": sha256(b"riff"), "format": "wav", "seconds": 1.0, "sample_rate": 8000, "channels": 1,
+        "bytes": 4, "uploaded_at": "2026-01-01T00:00:00Z"});
+    let server = Server::start(vec![Answer::json(201, &info), Answer::json(202, &status("queued", 0.0))]);
+    let output = timbrectl(
+        &server.url,
+        folder.path(),
+        &["submit", "--prompt", "rain", "--continue-from", "riff.wav@0.5-1"],
+    );
+    assert_eq!(code(&output), 0, "{output:?}");
+    let asked = server.asked();
+    assert_eq!((asked[0].line.as_str(), asked[0].body.as_slice()), ("POST /audio", b"riff".as_slice()));
+    let source =
+        json!({"audio_id": sha256(b"riff"), "name": "riff.wav", "start_seconds": 0.5, "end_seconds": 1.0});
+    assert_eq!(asked[1].json(), json!({"prompt": "rain", "continue_from": source}));
+}

@@ -64,7 +64,7 @@ pub(super) fn split<const N: usize>(states: &Tensor, heads: usize) -> Result<[Te
     let parts: Vec<Tensor> = (0..N).map(|part| heads_first.get(part)).collect::<Result<_>>()?;
     parts
         .try_into()
-        .map_err(|_: Vec<Tensor>| candle_core::Error::msg("states do not divide into their parts"))
+        .or_else(|parts: Vec<Tensor>| candle_core::bail!("{} parts of states instead of {N}", parts.len()))
 }
 
 /// What later positions must not see: zero for keys up to a query's own position, minus infinity behind it. `past` keys lie

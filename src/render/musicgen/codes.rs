@@ -1,10 +1,7 @@
 //! The tokens of a piece: what the language model writes and the codec reads.
 
-use serde::{Deserialize, Serialize};
-
 /// Tokens, codebook by codebook, all equally long. A stereo model's codebooks are interleaved: left 0, right 0, left 1, ...
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Vec<Vec<u32>>", into = "Vec<Vec<u32>>")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Codes(Vec<Vec<u32>>);
 
 impl Codes {
@@ -17,7 +14,9 @@ impl Codes {
     pub fn from_fn(codebooks: usize, codebook: impl FnMut(usize) -> Vec<u32>) -> Self {
         let mut codes: Vec<Vec<u32>> = (0..codebooks).map(codebook).collect();
         let frames = codes.iter().map(Vec::len).min().unwrap_or_default();
-        codes.iter_mut().for_each(|codebook| codebook.truncate(frames));
+        for codebook in &mut codes {
+            codebook.truncate(frames);
+        }
         Self(codes)
     }
 

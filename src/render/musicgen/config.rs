@@ -255,8 +255,10 @@ mod tests {
     use super::*;
     use crate::audio::SampleRate;
 
+    #[expect(clippy::needless_pass_by_value, reason = "made at the call")]
     fn read(decoder: Value, generation: &Value) -> Result<Config, ConfigError> {
-        let model = json!({"text_encoder": {"d_model": 768}, "audio_encoder": {"codebook_size": 2048}, "decoder": decoder});
+        let (text, codec) = (json!({"d_model": 768}), json!({"codebook_size": 2048}));
+        let model = json!({"text_encoder": text, "audio_encoder": codec, "decoder": decoder});
         Config::from_json(&model, generation)
     }
 

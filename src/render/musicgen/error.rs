@@ -53,9 +53,6 @@ pub enum ModelError {
         /// The column of the grid.
         column: usize,
     },
-    /// The tail of a section is not one that this version wrote.
-    #[error("the tail of the section before cannot be read")]
-    Tail(#[source] serde_json::Error),
     /// The device failed, or has no memory left.
     #[error("the language model failed on its device")]
     Device(#[from] candle_core::Error),

@@ -99,6 +99,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Checks that the field is missing or has the one value that is implemented.
+    #[expect(clippy::needless_pass_by_value, reason = "values stand at the call as they stand in the file")]
     pub(super) fn only<T>(&self, field: &str, value: T, supported: &str) -> Result<(), ConfigError>
     where
         T: DeserializeOwned + PartialEq + ToString,
@@ -116,6 +117,7 @@ impl<'a> Fields<'a> {
         }
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "anything that can be shown, values and references")]
     pub(super) fn unsupported(
         &self,
         field: &str,

@@ -22,10 +22,12 @@ pub mod condition;
 pub mod config;
 pub mod decoder;
 pub mod delay;
+pub mod engine;
 mod error;
 mod fields;
 pub mod generate;
 pub mod hardware;
+mod joint;
 pub mod model;
 mod position;
 pub mod precision;
@@ -38,5 +40,6 @@ pub mod weights;
 #[cfg(test)]
 mod tests;
 
+pub use engine::{MusicGens, Settings};
 pub use error::ModelError;
 pub use model::MusicGen;

@@ -89,6 +89,9 @@ pub enum Linear {
 
 impl Linear {
     /// Takes an f32 matrix `[out, in]` on the CPU to the device.
+    ///
+    /// # Errors
+    /// When the device has no room, or does not know the type.
     pub fn new(matrix: &Tensor, precision: Precision, device: &Device) -> Result<Self> {
         if precision == Precision::Q8_0 && quantises(matrix.dim(1)?) {
             let blocks = QTensor::quantize_onto(matrix, GgmlDType::Q8_0, device)?;

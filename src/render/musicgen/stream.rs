@@ -18,8 +18,6 @@
 
 use std::fmt::Debug;
 
-use serde::{Deserialize, Serialize};
-
 use crate::audio::Random;
 
 use super::{
@@ -50,6 +48,11 @@ impl Window {
         Self::new(30 * frame_rate, 18 * frame_rate)
     }
 
+    /// The longest stretch that the model hears.
+    pub fn frames(self) -> usize {
+        self.frames
+    }
+
     /// The longest prompt of a window: what two windows share.
     pub fn overlap(self) -> usize {
         self.frames - self.stride
@@ -57,8 +60,7 @@ impl Window {
 }
 
 /// What a section needs of the stream before it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tail {
     /// Frames of the stream before the section.
     pub frame: usize,
@@ -75,22 +77,6 @@ impl Tail {
     /// The end of a stream that has so far these tokens: of sections, or the codec's of a sound to go on from.
     pub fn after(codes: &Codes, window: Window) -> Self {
         Self { frame: codes.frames(), codes: codes.last(window.overlap()) }
-    }
-
-    /// As bytes that [`Tail::from_bytes`] reads.
-    ///
-    /// # Errors
-    /// None that is known: the format takes every tail.
-    pub fn to_bytes(&self) -> Result<Vec<u8>, ModelError> {
-        serde_json::to_vec(self).map_err(ModelError::Tail)
-    }
-
-    /// Reads what [`Tail::to_bytes`] wrote.
-    ///
-    /// # Errors
-    /// When it is something else.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, ModelError> {
-        serde_json::from_slice(bytes).map_err(ModelError::Tail)
     }
 }
 

@@ -67,9 +67,15 @@ impl Engine for Synth {
         Limits {
             spec: SPEC,
             longest_section_seconds: None,
+            // It shares the threads out itself.
+            at_once: 1,
             stems: true,
             notes: true,
+            tokens: false,
             samples_a_model: false,
+            memory_bytes: 0,
+            continues: false,
+            follows_melody: false,
             licence: "what it makes belongs to whoever asked for it, without restrictions".to_owned(),
             model: None,
         }
@@ -110,6 +116,7 @@ impl Engine for Synth {
             lead_frames: section.lead_frames,
             stems,
             played: Some(part.played),
+            tokens: None,
             tail: Vec::new(),
         })
     }

@@ -123,6 +123,8 @@ fn spec(plan: &Plan, index: usize, stems: bool) -> SectionSpec<'_> {
         frames: plan.start_at(index + 1, rate) - plan.start_at(index, rate),
         negative_prompt: "",
         sampling: None,
+        continued: None,
+        melody: None,
         stems,
     }
 }

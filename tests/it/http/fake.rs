@@ -160,6 +160,8 @@ fn manifest(request: &Request, plan: &timbre::plan::Plan) -> Manifest {
             engine: "synth".into(),
             engine_reason: "asked for".into(),
             model: None,
+            dtype: None,
+            device: None,
             licence: "none".into(),
             seed: request.seed,
             plan_sha256: plan.sha256(),

@@ -8,4 +8,5 @@ mod jobs;
 mod refusals;
 mod server;
 mod service;
+mod sounds;
 mod submitting;

@@ -10,7 +10,7 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use timbre::{
-    artifact::Shelf,
+    artifact::{Shelf, UploadSettings, Uploads},
     http::{self, Parts, Service, serve},
     job::{JobStore, MemoryStore, memory},
     render::{engines::Engines, synth::Synth},
@@ -39,6 +39,7 @@ pub(crate) struct Setup {
     pub(crate) store: memory::Settings,
     pub(crate) drain_timeout: Duration,
     pub(crate) http: http::Settings,
+    pub(crate) uploads: UploadSettings,
     /// Whether the service believes that workers live.
     pub(crate) at_work: bool,
 }
@@ -49,6 +50,7 @@ impl Default for Setup {
             store: memory::Settings::default(),
             drain_timeout: Duration::from_secs(30),
             http: http::Settings::default(),
+            uploads: UploadSettings::default(),
             at_work: true,
         }
     }
@@ -63,6 +65,7 @@ impl Server {
         let settings = setup.store;
         let directory = tempfile::tempdir().unwrap();
         let shelf = Arc::new(Shelf::open(directory.path()).unwrap());
+        let uploads = Arc::new(Uploads::open(&shelf, setup.uploads).unwrap());
         let store = Arc::new(MemoryStore::new(settings));
         let runner = Arc::new(FakeRunner { root: directory.path().to_owned(), gate: Gate::default() });
         let bench = Bench { store: store.clone(), runner: runner.clone(), shelf: shelf.clone() };
@@ -71,6 +74,7 @@ impl Server {
         let service = Service::new(Parts {
             store: store.clone(),
             shelf,
+            uploads,
             engines: Arc::new(Engines::new(Arc::new(Synth::new(1)))),
             defaults: Defaults::default(),
             device: DeviceInfo { kind: "cpu".into(), name: "test".into(), threads: 1 },

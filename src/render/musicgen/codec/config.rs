@@ -98,7 +98,7 @@ impl Config {
             ));
         }
         let widest = u32::try_from(ratios.len()).ok().and_then(|levels| self.num_filters.checked_shl(levels));
-        if ratios.len() > 16 || !widest.is_some_and(|widest| widest <= LARGEST) {
+        if ratios.len() > 16 || widest.is_none_or(|widest| widest > LARGEST) {
             return Err(fields.unsupported(
                 "num_filters",
                 self.num_filters,
@@ -110,7 +110,7 @@ impl Config {
         }
         let dilations = u32::try_from(self.num_residual_layers).ok();
         let longest = dilations.and_then(|layers| self.dilation_growth_rate.checked_pow(layers));
-        if self.num_residual_layers > 64 || !longest.is_some_and(|longest| longest <= LARGEST) {
+        if self.num_residual_layers > 64 || longest.is_none_or(|longest| longest > LARGEST) {
             return Err(fields.unsupported("num_residual_layers", self.num_residual_layers, "fewer"));
         }
         let kernels = [
@@ -178,7 +178,7 @@ impl Config {
     }
 
     fn codebooks_in(&self, kilobits_per_second: f64) -> usize {
-        let bits_per_second = self.frame_rate() as f64 * self.codebook_size.ilog2() as f64;
+        let bits_per_second = self.frame_rate() as f64 * f64::from(self.codebook_size.ilog2());
         (1000.0 * kilobits_per_second / bits_per_second).floor() as usize
     }
 }

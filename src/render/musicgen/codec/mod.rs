@@ -1,4 +1,4 @@
-//! EnCodec: tokens to sound and sound to tokens, equal to the reference implementation.
+//! `EnCodec`: tokens to sound and sound to tokens, equal to the reference implementation.
 //!
 //! ```text
 //! samples -> encoder -> latents -> quantizer -> tokens -> quantizer -> latents -> decoder -> samples

@@ -68,7 +68,7 @@ mod tests {
         assert_eq!(extended(PadMode::Zeros, &[1.0, 2.0], 1, 2), [0.0, 1.0, 2.0, 0.0, 0.0]);
     }
 
-    /// `nn.functional.pad` after the zeros that EnCodec appends to a short signal.
+    /// `nn.functional.pad` after the zeros that `EnCodec` appends to a short signal.
     #[test]
     fn a_short_signal_is_mirrored_with_zeros_after_it() {
         assert_eq!(extended(PadMode::Reflect, &[1.0, 2.0], 2, 3), [0.0, 2.0, 1.0, 2.0, 0.0, 0.0, 0.0]);

@@ -63,8 +63,8 @@ impl Quantizer {
 }
 
 impl Codebook {
-    /// The index of the entry nearest to each row; the first of several. The distance is computed as `|row|^2
-    /// - 2 row . entry + |entry|^2`, which is what the reference rounds, so that near ties fall alike.
+    /// The index of the entry nearest to each row; the first of several. The distance is computed as
+    /// `|row|^2 - 2 row . entry + |entry|^2`, which is what the reference rounds, so that near ties fall alike.
     fn nearest(&self, rows: &Tensor) -> Result<Tensor, Error> {
         let products = (rows * 2.0)?.matmul(&self.entries.t()?)?;
         let distances = rows.sqr()?.sum_keepdim(1)?.broadcast_sub(&products)?.broadcast_add(&self.squares)?;

@@ -188,10 +188,9 @@ impl<'a, W: Weights> Builder<'a, W> {
                 Layer::Elu,
                 Layer::Conv(self.load(&format!("{path}.block.3"), back)?),
             ];
-            let shortcut = match self.config.use_conv_shortcut {
-                true => Some(self.load(&format!("{path}.shortcut"), across)?),
-                false => None,
-            };
+            let shortcut =
+                self.config.use_conv_shortcut.then(|| self.load(&format!("{path}.shortcut"), across));
+            let shortcut = shortcut.transpose()?;
             self.layers.push(Layer::Residual(Residual {
                 branch: Stack { layers: branch },
                 shortcut,

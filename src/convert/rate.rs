@@ -9,7 +9,7 @@ use rubato::{
     audioadapter_buffers::owned::SequentialOwned,
 };
 
-use super::MixError;
+use super::ConvertError;
 use crate::{
     audio::{Pcm, SampleRate, Spec},
     cancel::Cancel,
@@ -19,12 +19,15 @@ use crate::{
 const SHORTEST_BLOCK: usize = 1024;
 
 /// The sound at another rate and exactly `frames` long, nothing moved in time. The same rate changes the length alone.
-pub(super) fn resample(
+///
+/// # Errors
+/// When it was cancelled, or there is no conversion between the two rates.
+pub fn resample(
     mut sound: Pcm,
     rate: SampleRate,
     frames: usize,
     cancel: &dyn Cancel,
-) -> Result<Pcm, MixError> {
+) -> Result<Pcm, ConvertError> {
     let spec = Spec { rate, ..sound.spec() };
     if sound.rate() == rate {
         sound.resize(frames);
@@ -47,11 +50,11 @@ struct Converter {
 }
 
 impl Converter {
-    fn new(from: SampleRate, to: SampleRate) -> Result<Self, MixError> {
+    fn new(from: SampleRate, to: SampleRate) -> Result<Self, ConvertError> {
         let (input, output) = block(from.0 as usize, to.0 as usize);
         let window = WindowFunction::BlackmanHarris2;
         let fft = Fft::new_custom(from.0 as usize, to.0 as usize, input, 1, 1, window, FixedSync::Both)
-            .map_err(|source| MixError::NoResampler { from, to, source })?;
+            .map_err(|source| ConvertError::NoResampler { from, to, source })?;
         Ok(Self {
             fft,
             input: SequentialOwned::new(0.0, 1, input),
@@ -61,7 +64,12 @@ impl Converter {
         })
     }
 
-    fn convert(&mut self, plane: &[f32], frames: usize, cancel: &dyn Cancel) -> Result<Vec<f32>, MixError> {
+    fn convert(
+        &mut self,
+        plane: &[f32],
+        frames: usize,
+        cancel: &dyn Cancel,
+    ) -> Result<Vec<f32>, ConvertError> {
         self.fft.reset();
         let mut delay = self.fft.output_delay();
         let mut converted = Vec::with_capacity(frames);
@@ -96,4 +104,67 @@ fn block(from: usize, to: usize) -> (usize, usize) {
 
 fn greatest_common_divisor(a: usize, b: usize) -> usize {
     if b == 0 { a } else { greatest_common_divisor(b, a % b) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::f64::consts::PI;
+
+    use super::*;
+    use crate::cancel::Never;
+
+    fn tone_at(rate: SampleRate, hz: f64, frames: usize) -> Pcm {
+        let sine = (0..frames).map(|n| (2.0 * PI * hz * rate.seconds(n)).sin() as f32).collect();
+        Pcm::new(Spec { rate, channels: 1 }, vec![sine]).unwrap()
+    }
+
+    /// Sines up to 95 % of the lower Nyquist frequency come out where they were, within 1e-4 of full scale; sines that the new rate
+    /// cannot carry are gone by 100 dB.
+    #[test]
+    fn resampling_moves_nothing_and_lets_no_alias_through() {
+        let pairs = [
+            (32_000, 48_000),
+            (32_000, 44_100),
+            (44_100, 48_000),
+            (48_000, 44_100),
+            (48_000, 22_050),
+            (48_000, 11_025),
+            (48_000, 8_000),
+            (48_000, 8_001),
+            (48_000, 192_000),
+            (8_001, 48_000),
+        ];
+        for (from, to) in pairs.map(|(from, to)| (SampleRate(from), SampleRate(to))) {
+            let nyquist = from.hz().min(to.hz()) / 2.0;
+            let middle = to.0 as usize..2 * to.0 as usize;
+            for share in [0.01, 0.5, 0.95] {
+                let hz = share * nyquist;
+                let found =
+                    resample(tone_at(from, hz, 3 * from.0 as usize), to, 3 * to.0 as usize, &Never).unwrap();
+                assert_eq!(found.frames(), 3 * to.0 as usize);
+                let expected = tone_at(to, hz, 3 * to.0 as usize);
+                let error = middle
+                    .clone()
+                    .map(|n| (found.planes()[0][n] - expected.planes()[0][n]).abs())
+                    .fold(0.0, f32::max);
+                assert!(error < 1e-4, "{from} to {to}, {hz} Hz: off by {error}");
+            }
+            if to < from {
+                let hz = (1.02 * nyquist).min(0.49 * from.hz());
+                let found =
+                    resample(tone_at(from, hz, 3 * from.0 as usize), to, 3 * to.0 as usize, &Never).unwrap();
+                let left = found.planes()[0][middle].iter().fold(0.0_f32, |peak, s| peak.max(s.abs()));
+                assert!(left < 1e-5, "{from} to {to}: alias of {left}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_same_rate_is_no_conversion() {
+        let sound = tone_at(SampleRate(48_000), 1000.0, 1000);
+        assert_eq!(resample(sound.clone(), SampleRate(48_000), 1000, &Never).unwrap(), sound);
+        let mut longer = sound.clone();
+        longer.resize(1003);
+        assert_eq!(resample(sound, SampleRate(48_000), 1003, &Never).unwrap(), longer);
+    }
 }
