@@ -8,6 +8,7 @@ use std::{
     path::Path,
     sync::{Arc, Mutex},
     thread,
+    time::Duration,
 };
 
 use axum::{
@@ -203,7 +204,12 @@ fn store(behaviour: &mut Behaviour, wanted: &str, range: Option<String>) -> Resp
         if behaviour.hangs {
             Body::from_stream(start.chain(stream::pending::<Result<Bytes, std::io::Error>>()))
         } else {
-            Body::from_stream(start.chain(stream::iter([Err(std::io::ErrorKind::ConnectionReset.into())])))
+            // What was written has left by then.
+            let end = stream::once(async {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                Err(std::io::ErrorKind::ConnectionReset.into())
+            });
+            Body::from_stream(start.chain(end))
         }
     } else {
         Body::from(bytes)
