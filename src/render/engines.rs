@@ -102,7 +102,11 @@ impl Engines {
         let musicgen = self.model(None);
         let default = musicgen.is_ok();
         let musicgen = match musicgen {
-            Ok(engine) => info(&*engine, "its model is on this machine", true),
+            Ok(engine) => {
+                let facts = engine.limits().model;
+                let title = facts.map_or_else(|| "a model".to_owned(), |model| model.title);
+                info(&*engine, &format!("{title} is on this machine"), true)
+            }
             Err(error) => EngineInfo {
                 name: MUSICGEN.into(),
                 available: false,
@@ -150,7 +154,11 @@ impl Engines {
             let refuse = |(field, why): (&str, String)| FieldError { field: field.into(), message: why };
             return Err(EngineChoiceError::Unsupported(unused.into_iter().map(refuse).collect()));
         }
-        let warnings = unused.into_iter().map(|(field, why)| format!("{field} is not used: {why}")).collect();
+        let mut warnings: Vec<String> =
+            unused.into_iter().map(|(field, why)| format!("{field} is not used: {why}")).collect();
+        if engine.limits().samples_a_model {
+            warnings.extend(told_in_words(request));
+        }
         let name = if engine.name() == MUSICGEN { EngineChoice::Musicgen } else { EngineChoice::Synth };
         Ok(Chosen { engine, name, reason, warnings })
     }
@@ -222,6 +230,18 @@ fn too_large(request: &Request, limits: &Limits) -> Option<String> {
             gib(allowed)
         )
     })
+}
+
+/// What a model is only told in words, if the request says any of it.
+fn told_in_words(request: &Request) -> Option<String> {
+    let said = [
+        ("tempo_bpm", request.tempo_bpm.is_some()),
+        ("key", request.key.is_some()),
+        ("time_signature", request.metre.is_some()),
+    ];
+    let fields: Vec<&str> = said.into_iter().filter(|(_, said)| *said).map(|(field, _)| field).collect();
+    let all = fields.join(", ");
+    (!fields.is_empty()).then(|| format!("{all}: the model is told in words, and may not follow"))
 }
 
 /// Fields of a request that mean nothing to an engine with these limits, and why.
@@ -377,6 +397,10 @@ mod tests {
             (auto.engine.name(), auto.reason.as_str()),
             ("musicgen", "auto: tiny@1 is on this machine")
         );
+        assert!(auto.warnings.is_empty());
+        let told = GenerationRequest { tempo_bpm: Some(90.0), ..request(EngineChoice::Musicgen) };
+        let warnings = choose(&with_model(0), told).unwrap().warnings;
+        assert_eq!(warnings, ["tempo_bpm: the model is told in words, and may not follow"]);
         let other = GenerationRequest { model: Some("other".into()), ..request(EngineChoice::Auto) };
         let auto = choose(&with_model(1 << 30), other).unwrap();
         assert_eq!(auto.engine.name(), "synth");

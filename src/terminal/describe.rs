@@ -94,6 +94,13 @@ pub(super) fn result(manifest: &Manifest) -> String {
         ("licence", provenance.licence.clone()),
         ("seed", provenance.seed.to_string()),
     ];
+    if let Some(model) = &provenance.model {
+        let part = |part: &Option<String>, before: &str| {
+            part.as_ref().map_or(String::new(), |part| format!("{before}{part}"))
+        };
+        let how = part(&provenance.dtype, ", ") + &part(&provenance.device, " on ");
+        facts.insert(4, ("model", format!("{model}{how}")));
+    }
     facts.extend(manifest.loudness.note.iter().map(|note| ("note", note.clone())));
     facts.extend(manifest.warnings.iter().map(|warning| ("warning", warning.clone())));
     facts.iter().fold(String::new(), |mut text, (name, value)| {

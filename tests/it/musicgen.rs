@@ -109,7 +109,7 @@ fn joined(sections: &[Rendered]) -> Vec<Vec<u32>> {
 
 fn decoded(name: &str, tokens: &[Vec<u32>], channels: usize) -> Pcm {
     let placement = Placement { device: candle_core::Device::Cpu, precision: Precision::F32 };
-    let model = MusicGen::open(&checkpoint(name), &placement, &candle_core::Device::Cpu).unwrap();
+    let model = MusicGen::open(&checkpoint(name), &placement, &candle_core::Device::Cpu, &Never).unwrap();
     model.codec.decode(tokens, channels, &mut |_| ControlFlow::Continue(())).unwrap()
 }
 
@@ -271,6 +271,22 @@ fn a_cancel_is_heard_at_every_step_and_progress_never_falls() {
         assert!(matches!(stopped, Err(EngineError::Cancelled)), "{last}");
         assert!(asked.into_inner() <= last + 2, "no step after the break but the one of the other stream");
     }
+}
+
+#[test]
+fn a_cancel_is_heard_while_the_model_loads() {
+    let engine = engine("mono", 1);
+    let (request, plan) = piece(&*engine, &[TransitionKind::Cut]);
+    let asked = AtomicUsize::new(0);
+    let stop = |_, _| match asked.fetch_add(1, Ordering::Relaxed) {
+        20 => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    };
+    let stopped = render::sections(&*engine, &plan, &request, &Sources::default(), &stop);
+    assert!(matches!(stopped, Err(EngineError::Cancelled)));
+    assert!(asked.into_inner() == 21 && !engine.is_loaded());
+    render(&*engine, &request, &plan);
+    assert!(engine.is_loaded(), "a load that was ended is begun anew");
 }
 
 /// The program in a directory of its own, without models or settings from outside.

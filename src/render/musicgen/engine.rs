@@ -205,7 +205,7 @@ enum Fault {
 
 impl Player {
     /// The model, loaded now unless it is already. A failure is not remembered.
-    fn load(&self) -> Result<Arc<MusicGen>, ModelError> {
+    fn load(&self, watch: &dyn Watch) -> Result<Arc<MusicGen>, ModelError> {
         let mut slot = self.shared.loaded();
         match &*slot {
             Some(loaded) if loaded.directory == self.found.directory => return Ok(Arc::clone(&loaded.model)),
@@ -215,7 +215,8 @@ impl Player {
         let device = hardware.device.clone();
         let codec_device = if *codec_on_processor { candle_core::Device::Cpu } else { device.clone() };
         let placement = Placement { device, precision: *precision };
-        let model = Arc::new(MusicGen::open(&self.found.directory, &placement, &codec_device)?);
+        let model =
+            Arc::new(MusicGen::open(&self.found.directory, &placement, &codec_device, &Heard(watch))?);
         *slot = Some(Loaded { directory: self.found.directory.clone(), model: Arc::clone(&model) });
         Ok(model)
     }
@@ -447,15 +448,14 @@ impl Engine for Player {
         if watch.progress(0.0).is_break() {
             return Err(EngineError::Cancelled);
         }
-        let model = self.load().map_err(|source| EngineError::Model {
-            model: self.found.name.clone(),
-            source: Box::new(source),
+        let model = self.load(watch).map_err(|error| match error {
+            ModelError::Checkpoint(CheckpointError::Cancelled(_)) => EngineError::Cancelled,
+            error => EngineError::Model { model: self.found.name.clone(), source: Box::new(error) },
         })?;
         self.play(&model, section, before, watch).map_err(|fault| match fault {
             Fault::Cancelled
             | Fault::Codec(CodecError::Cancelled(_))
-            | Fault::Convert(ConvertError::Cancelled(_))
-            | Fault::Model(ModelError::Checkpoint(CheckpointError::Cancelled(_))) => EngineError::Cancelled,
+            | Fault::Convert(ConvertError::Cancelled(_)) => EngineError::Cancelled,
             fault => EngineError::Failed {
                 engine: NAME.to_owned(),
                 section: section

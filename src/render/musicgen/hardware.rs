@@ -1,7 +1,5 @@
 //! The devices that a model may compute on.
 
-use std::env::consts::ARCH;
-
 use candle_core::{Device, Module, Tensor};
 use thiserror::Error;
 
@@ -67,7 +65,7 @@ pub enum HardwareError {
         kind: Kind,
     },
     /// It is not there, or does not start.
-    #[error("device {} does not start; found here is cpu ({ARCH})", kind.name())]
+    #[error("device {} does not start; found here is cpu", kind.name())]
     Missing {
         /// What was asked for.
         kind: Kind,

@@ -16,6 +16,7 @@ use super::{
     text::{TextEncoder, TextTokenizer},
     weights::{CodecWeights, Placement, Weights},
 };
+use crate::cancel::{Cancel, Never};
 
 /// A model with its codec, loaded. Used by any number of threads at once.
 #[derive(Debug)]
@@ -29,21 +30,31 @@ pub struct MusicGen {
 }
 
 impl MusicGen {
-    /// Loads the model of a directory; the codec, always in f32, to a device of its own.
+    /// Loads the model of a directory; the codec, always in f32, to a device of its own. `cancel` is asked before each tensor.
     ///
     /// # Errors
-    /// When it cannot be run, a file or a tensor is missing or not as it should be, or a device has no room.
-    pub fn open(directory: &Path, placement: &Placement, codec_device: &Device) -> Result<Self, ModelError> {
+    /// When it cannot be run, a file or a tensor is missing or not as it should be, a device has no room, or it is cancelled.
+    pub fn open(
+        directory: &Path,
+        placement: &Placement,
+        codec_device: &Device,
+        cancel: &dyn Cancel,
+    ) -> Result<Self, ModelError> {
         let config = Config::open(directory)?;
         let checkpoint = Checkpoint::open(directory)?;
-        let language = LanguageModel::load(&checkpoint, &config, placement)?;
-        let codec = load_codec(&checkpoint, &config, codec_device)?;
+        let language = LanguageModel::load(&checkpoint, &config, placement, cancel)?;
+        let codec = load_codec(&checkpoint, &config, codec_device, cancel)?;
         Ok(Self { config, language, codec })
     }
 }
 
-fn load_codec(checkpoint: &Checkpoint, config: &Config, device: &Device) -> Result<Codec, ModelError> {
-    Codec::load(config.codec.clone(), &CodecWeights { checkpoint, device })
+fn load_codec(
+    checkpoint: &Checkpoint,
+    config: &Config,
+    device: &Device,
+    cancel: &dyn Cancel,
+) -> Result<Codec, ModelError> {
+    Codec::load(config.codec.clone(), &CodecWeights { checkpoint, device, cancel })
 }
 
 /// Text encoder, projections and decoder of a model, loaded. Used by any number of threads at once.
@@ -57,10 +68,15 @@ impl LanguageModel {
     /// Loads them.
     ///
     /// # Errors
-    /// When the tokenizer or a tensor is missing or not as it should be, or the device has no room.
-    pub fn load(checkpoint: &Checkpoint, config: &Config, placement: &Placement) -> Result<Self, ModelError> {
+    /// When the tokenizer or a tensor is missing or not as it should be, the device has no room, or it is cancelled.
+    pub fn load(
+        checkpoint: &Checkpoint,
+        config: &Config,
+        placement: &Placement,
+        cancel: &dyn Cancel,
+    ) -> Result<Self, ModelError> {
         let tokenizer = TextTokenizer::open(checkpoint.directory(), &config.text)?;
-        let weights = Weights::new(checkpoint, config, placement);
+        let weights = Weights::new(checkpoint, config, placement, cancel);
         let text = TextEncoder::load(&weights, tokenizer, &config.text)?;
         Ok(Self {
             conditioner: Conditioner::load(&weights, text, config)?,
@@ -111,6 +127,6 @@ pub fn check(
     for wanted in tensors(&config) {
         checkpoint.expect(stored_name(&checkpoint, &wanted.name), &wanted.shape)?;
     }
-    drop(load_codec(&checkpoint, &config, &Device::Cpu)?);
+    drop(load_codec(&checkpoint, &config, &Device::Cpu, &Never)?);
     Ok(checkpoint.check(progress)?)
 }

@@ -6,12 +6,13 @@ use candle_core::{DType, Device, Tensor};
 
 use super::{
     ModelError,
-    checkpoint::Checkpoint,
+    checkpoint::{Checkpoint, CheckpointError},
     codec,
     config::Config,
     precision::{Linear, Precision},
     tensors::{CODEC, stored_name, tensors},
 };
+use crate::cancel::Cancel;
 
 /// Where a model runs, and how exactly.
 #[derive(Clone, Debug)]
@@ -23,17 +24,23 @@ pub struct Placement {
 }
 
 /// Gives each tensor of a model as it is to be kept. Shapes are those that follow from the configuration.
-#[derive(Debug)]
 pub(super) struct Weights<'a> {
     checkpoint: &'a Checkpoint,
     placement: &'a Placement,
+    cancel: &'a dyn Cancel,
     shapes: HashMap<String, Vec<usize>>,
 }
 
 impl<'a> Weights<'a> {
-    pub(super) fn new(checkpoint: &'a Checkpoint, config: &Config, placement: &'a Placement) -> Self {
+    /// Of a checkpoint; `cancel` is asked before each tensor.
+    pub(super) fn new(
+        checkpoint: &'a Checkpoint,
+        config: &Config,
+        placement: &'a Placement,
+        cancel: &'a dyn Cancel,
+    ) -> Self {
         let shapes = tensors(config).into_iter().map(|wanted| (wanted.name, wanted.shape)).collect();
-        Self { checkpoint, placement, shapes }
+        Self { checkpoint, placement, cancel, shapes }
     }
 
     pub(super) fn placement(&self) -> &Placement {
@@ -73,16 +80,18 @@ impl<'a> Weights<'a> {
     }
 
     fn read(&self, name: &str, device: &Device) -> Result<Tensor, ModelError> {
+        self.cancel.check().map_err(CheckpointError::from)?;
         let shape = self.shapes.get(name).ok_or_else(|| ModelError::Unlisted { tensor: name.to_owned() })?;
         Ok(self.checkpoint.tensor(stored_name(self.checkpoint, name), shape, DType::F32, device)?)
     }
 }
 
 /// The tensors of the codec, as f32 on its device.
-#[derive(Debug)]
 pub(super) struct CodecWeights<'a> {
     pub(super) checkpoint: &'a Checkpoint,
     pub(super) device: &'a Device,
+    /// Asked before each tensor.
+    pub(super) cancel: &'a dyn Cancel,
 }
 
 impl codec::Weights for CodecWeights<'_> {
@@ -93,6 +102,7 @@ impl codec::Weights for CodecWeights<'_> {
     }
 
     fn get(&self, name: &str, shape: &[usize]) -> Result<Tensor, ModelError> {
+        self.cancel.check().map_err(CheckpointError::from)?;
         Ok(self.checkpoint.tensor(&format!("{CODEC}.{name}"), shape, DType::F32, self.device)?)
     }
 }

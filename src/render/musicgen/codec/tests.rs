@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     audio::Random,
+    cancel::Never,
     render::musicgen::{self, checkpoint::Checkpoint, weights::CodecWeights},
 };
 
@@ -276,7 +277,7 @@ impl Reference {
     fn read(directory: &Path) -> Self {
         let config = musicgen::config::Config::open(directory).unwrap();
         let checkpoint = Checkpoint::open(directory).unwrap();
-        let weights = CodecWeights { checkpoint: &checkpoint, device: &Device::Cpu };
+        let weights = CodecWeights { checkpoint: &checkpoint, device: &Device::Cpu, cancel: &Never };
         Self {
             name: directory.file_name().unwrap().to_string_lossy().into_owned(),
             codec: Codec::load(config.codec, &weights).unwrap(),

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::{
     audio::Random,
+    cancel::Never,
     render::musicgen::{
         MusicGen,
         chroma::FollowedSound,
@@ -47,7 +48,7 @@ impl Reference {
     fn open(directory: &Path, precision: Precision) -> Self {
         let placement = Placement { device: Device::Cpu, precision };
         let MusicGen { config, language: model, codec } =
-            MusicGen::open(directory, &placement, &Device::Cpu).unwrap();
+            MusicGen::open(directory, &placement, &Device::Cpu, &Never).unwrap();
         let golden =
             candle_core::safetensors::load(directory.join("golden.safetensors"), &Device::Cpu).unwrap();
         let facts = serde_json::from_slice(&fs::read(directory.join("golden.json")).unwrap()).unwrap();

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use crate::{
     audio::Random,
+    cancel::Never,
     render::musicgen::{
         ModelError,
         checkpoint::{Checkpoint, CheckpointError},
@@ -69,7 +70,12 @@ fn directory(melody: bool, without: Option<&str>) -> TempDir {
 fn load(directory: &TempDir) -> Result<LanguageModel, ModelError> {
     let config = Config::open(directory.path())?;
     let checkpoint = Checkpoint::open(directory.path())?;
-    LanguageModel::load(&checkpoint, &config, &Placement { device: Device::Cpu, precision: Precision::F32 })
+    LanguageModel::load(
+        &checkpoint,
+        &config,
+        &Placement { device: Device::Cpu, precision: Precision::F32 },
+        &Never,
+    )
 }
 
 pub(super) fn model(melody: bool) -> LanguageModel {
