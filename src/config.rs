@@ -1,6 +1,6 @@
 //! Every setting of the program: flags and `TIMBRE_*` variables, composed from one struct per concern.
 
-use std::{env, net::IpAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
+use std::{env, ffi::OsString, fs, net::IpAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
 use thiserror::Error;
@@ -15,6 +15,7 @@ use crate::render::musicgen::{
 use crate::{
     artifact::UploadSettings,
     audio::SampleRate,
+    models::settings::{self, Token},
     request::{DURATION_SECONDS, Defaults, Output, SAMPLE_RATE},
     wire::{BitDepth, DeviceInfo},
     worker,
@@ -165,6 +166,15 @@ pub struct Service {
     pub drain_timeout: u64,
 }
 
+/// The Hugging Face hub and its cache, by the variables that all programs share which use it.
+#[derive(Clone, Debug)]
+pub struct HuggingFace {
+    /// Where models are kept: `HF_HUB_CACHE`, or `hub` in `HF_HOME`, which is `huggingface` in the user's cache directory.
+    pub cache: PathBuf,
+    /// `HF_ENDPOINT`, `HF_TOKEN` or the file at `HF_TOKEN_PATH`, `HF_HUB_OFFLINE`.
+    pub hub: settings::Settings,
+}
+
 /// A setting that cannot be met here.
 #[derive(Debug, Error)]
 pub enum ConfigError {
@@ -212,12 +222,8 @@ impl Rendering {
 
     /// Where downloaded models lie, as all Hugging Face tools have it.
     pub fn hub_cache(&self) -> PathBuf {
-        let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let home = || {
-            let caches = set("XDG_CACHE_HOME").or_else(|| Some(env::home_dir()?.join(".cache")));
-            caches.unwrap_or_default().join("huggingface")
-        };
-        self.hub_cache.clone().unwrap_or_else(|| set("HF_HOME").unwrap_or_else(home).join("hub"))
+        let given = self.hub_cache.clone().filter(|path| !path.as_os_str().is_empty());
+        given.unwrap_or_else(|| HuggingFace::from_env().cache)
     }
 }
 
@@ -309,6 +315,46 @@ impl Service {
     }
 }
 
+impl HuggingFace {
+    /// What the environment says.
+    pub fn from_env() -> Self {
+        Self::new(|name| env::var_os(name), env::home_dir())
+    }
+
+    /// Variables that are empty count as not set.
+    fn new(variable: impl Fn(&str) -> Option<OsString>, home: Option<PathBuf>) -> Self {
+        let home = home.unwrap_or_default();
+        let set = |name: &str| variable(name).filter(|value| !value.is_empty());
+        let text = |name: &str| set(name).map(|value| value.to_string_lossy().trim().to_owned());
+        let path = |name: &str| {
+            let path = PathBuf::from(set(name)?);
+            let path = path.strip_prefix("~").map(|rest| home.join(rest)).unwrap_or(path);
+            Some(std::path::absolute(&path).unwrap_or(path))
+        };
+        let is_true = |name: &str| {
+            let value = text(name).unwrap_or_default().to_lowercase();
+            ["1", "on", "yes", "true"].contains(&value.as_str())
+        };
+        let own = path("HF_HOME").unwrap_or_else(|| {
+            path("XDG_CACHE_HOME").unwrap_or_else(|| home.join(".cache")).join("huggingface")
+        });
+        let token_file = path("HF_TOKEN_PATH").unwrap_or_else(|| own.join("token"));
+        let implicit =
+            || fs::read_to_string(&token_file).ok().filter(|_| !is_true("HF_HUB_DISABLE_IMPLICIT_TOKEN"));
+        let token = text("HF_TOKEN").or_else(implicit).map(|token| token.trim().to_owned());
+        Self {
+            cache: path("HF_HUB_CACHE")
+                .or_else(|| path("HUGGINGFACE_HUB_CACHE"))
+                .unwrap_or_else(|| own.join("hub")),
+            hub: settings::Settings {
+                endpoint: text("HF_ENDPOINT").unwrap_or_else(|| "https://huggingface.co".to_owned()),
+                token: token.filter(|token| !token.is_empty()).map(Token),
+                offline: is_true("HF_HUB_OFFLINE") || is_true("TRANSFORMERS_OFFLINE"),
+            },
+        }
+    }
+}
+
 /// Reads a sample format as the wire writes it; `pcm16`, `pcm24` and `float32` are understood too.
 ///
 /// # Errors
@@ -361,6 +407,39 @@ mod tests {
             Err(ConfigError::Exposed(_))
         ));
         assert!(parse(&["--host", "0.0.0.0", "--insecure"]).unwrap().service.check().is_ok());
+    }
+
+    fn hugging_face(set: &[(&str, &str)]) -> HuggingFace {
+        let set: std::collections::HashMap<String, String> =
+            set.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        HuggingFace::new(|name| set.get(name).map(OsString::from), Some("/home/me".into()))
+    }
+
+    #[test]
+    fn the_cache_is_where_python_has_it() {
+        for (set, expected) in [
+            (&[][..], "/home/me/.cache/huggingface/hub"),
+            (&[("XDG_CACHE_HOME", "/fast")], "/fast/huggingface/hub"),
+            (&[("XDG_CACHE_HOME", "/fast"), ("HF_HOME", "~/hf")], "/home/me/hf/hub"),
+            (&[("HF_HOME", "/hf"), ("HF_HUB_CACHE", "/models")], "/models"),
+            (&[("HF_HUB_CACHE", ""), ("HF_HOME", "/hf")], "/hf/hub"),
+        ] {
+            assert_eq!(hugging_face(set).cache, PathBuf::from(expected), "{set:?}");
+        }
+    }
+
+    #[test]
+    fn a_token_comes_from_its_variable_or_its_file() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("token"), "of the file\n").unwrap();
+        let home = ("HF_HOME", directory.path().to_str().unwrap());
+        let token = |set: &[(&str, &str)]| hugging_face(set).hub.token.map(|Token(token)| token);
+        assert_eq!(token(&[]), None);
+        assert_eq!(token(&[home]).as_deref(), Some("of the file"));
+        assert_eq!(token(&[home, ("HF_TOKEN", " own\n")]).as_deref(), Some("own"));
+        assert_eq!(token(&[home, ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")]), None);
+        assert!(hugging_face(&[("HF_HUB_OFFLINE", "True")]).hub.offline);
+        assert!(!hugging_face(&[("HF_HUB_OFFLINE", "0")]).hub.offline);
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub mod http;
 #[cfg(feature = "service")]
 pub mod worker;
 #[cfg(feature = "service")]
+pub mod models;
+#[cfg(feature = "service")]
 pub mod config;
 #[cfg(feature = "service")]
 pub mod app;

@@ -45,6 +45,9 @@ pub(super) enum Failure {
     Setup(#[source] io::Error),
     #[error("interrupted; nothing was written")]
     Interrupted,
+    #[cfg(feature = "musicgen")]
+    #[error(transparent)]
+    Models(#[from] super::models::ModelsError),
 }
 
 impl Failure {
@@ -91,6 +94,8 @@ impl Failure {
                 _ => 2,
             },
             Self::Run(_) | Self::App(_) | Self::Output(_) | Self::Setup(_) => 1,
+            #[cfg(feature = "musicgen")]
+            Self::Models(error) => error.exit_code(),
         }
     }
 
@@ -115,7 +120,7 @@ fn inside(error: &RunError) -> String {
 }
 
 /// An error with its causes.
-fn chain(error: &dyn Error) -> String {
+pub(super) fn chain(error: &dyn Error) -> String {
     let mut said = vec![error.to_string()];
     let mut cause = error.source();
     while let Some(inner) = cause {

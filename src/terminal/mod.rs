@@ -16,12 +16,16 @@ mod describe;
 mod failure;
 mod generate;
 mod logging;
+#[cfg(feature = "musicgen")]
+mod models;
 mod options;
 mod plan;
 mod progress;
 mod schema;
 mod serve;
 mod table;
+#[cfg(feature = "musicgen")]
+mod transfer;
 
 use failure::Failure;
 
@@ -58,6 +62,10 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// List, fetch, check and remove models.
+    #[cfg(feature = "musicgen")]
+    #[command(subcommand)]
+    Models(models::Models),
     /// Print the JSON Schemas of the wire types and the API document.
     Schema {
         /// Print only this one, as `GenerationRequest` or `openapi`.
@@ -89,6 +97,8 @@ impl Timbre {
             Command::Plan(plan) => plan.run(),
             Command::Serve { service, export } => serve::run(&service, &self.rendering, &export),
             Command::Engines { json } => engines(&self.rendering, json),
+            #[cfg(feature = "musicgen")]
+            Command::Models(models) => models.run(&self.rendering),
             Command::Schema { name, write } => schema::run(name.as_deref(), write.as_deref()),
             Command::Completions { shell } => {
                 let mut script = Vec::new();

@@ -20,7 +20,7 @@ const LAYERS: &[&[&str]] = &[
     &["master"],
     &["artifact"],
     &["job"],
-    &["http", "worker"],
+    &["http", "worker", "models"],
     &["config"],
     &["app"],
     &["terminal"],

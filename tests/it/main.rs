@@ -7,6 +7,8 @@ mod http;
 mod layers;
 mod midi;
 #[cfg(feature = "musicgen")]
+mod models;
+#[cfg(feature = "musicgen")]
 mod musicgen;
 mod pipeline;
 mod program;

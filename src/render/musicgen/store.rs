@@ -177,14 +177,19 @@ impl Found {
 
     /// The licence of its weights, for people. It holds for what is made with them too.
     pub fn licence(&self) -> String {
-        let card = fs::read_to_string(self.directory.join("README.md")).ok();
-        match card.as_deref().and_then(licence_in_card) {
-            Some(licence) => format!("{} (the model's weights, as its card says)", licence.to_uppercase()),
+        match self.card_licence() {
+            Some(licence) => format!("{licence} (the model's weights, as its card says)"),
             None if self.from_hub && KNOWN.contains(&self.name.as_str()) => {
                 "CC-BY-NC-4.0 (the model's weights: no commercial use)".to_owned()
             }
             None => "unknown: the model says nothing of its licence".to_owned(),
         }
+    }
+
+    /// The licence that its card names.
+    pub fn card_licence(&self) -> Option<String> {
+        let card = fs::read_to_string(self.directory.join("README.md")).ok()?;
+        licence_in_card(&card).map(str::to_uppercase)
     }
 
     /// Name and revision, for manifests.

@@ -87,6 +87,16 @@ impl Checkpoint {
         of_part.map(|(_, entry)| entry.shape.iter().product::<usize>() as u64).sum()
     }
 
+    /// The types that values are stored as, with how many of each; `F32`, `F16`, `BF16` can be run.
+    pub fn types(&self) -> BTreeMap<String, u64> {
+        let mut types = BTreeMap::new();
+        for entry in self.entries.values() {
+            let count: &mut u64 = types.entry(format!("{:?}", entry.dtype)).or_default();
+            *count += entry.shape.iter().product::<usize>() as u64;
+        }
+        types
+    }
+
     /// Looks at a tensor without reading it.
     ///
     /// # Errors
