@@ -52,7 +52,7 @@ mod tests {
     use super::*;
     use crate::render::musicgen::{config::Config, model, precision::Precision, store};
 
-    /// Values of the 32 kHz EnCodec that all of them share.
+    /// Values of the 32 kHz codec that all of them share.
     const CODEC: u64 = 58_960_000;
 
     /// The configuration of a published model, by the words of its name.

@@ -4,10 +4,14 @@ use std::{fs::File, io};
 
 use symphonia::{
     core::{
-        codecs::audio::{AudioDecoder, AudioDecoderOptions},
+        audio::Channels,
+        codecs::{
+            CodecParameters,
+            audio::{AudioDecoder, AudioDecoderOptions},
+        },
         errors::Error,
         formats::{FormatOptions, FormatReader, TrackType, probe::Hint},
-        io::MediaSourceStream,
+        io::{MediaSourceStream, MediaSourceStreamOptions},
         meta::MetadataOptions,
         packet::Packet,
     },
@@ -53,7 +57,7 @@ impl Block<'_> {
 
 impl Decoding {
     pub(super) fn open(file: File) -> Result<Self, SourceError> {
-        let stream = MediaSourceStream::new(Box::new(file), Default::default());
+        let stream = MediaSourceStream::new(Box::new(file), MediaSourceStreamOptions::default());
         let reader = get_probe()
             .probe(&Hint::new(), stream, FormatOptions::default(), MetadataOptions::default())
             .map_err(unknown)?;
@@ -63,10 +67,10 @@ impl Decoding {
         };
         let track = reader.default_track(TrackType::Audio).ok_or(SourceError::NoTrack)?;
         let parameters =
-            track.codec_params.as_ref().and_then(|codec| codec.audio()).ok_or(SourceError::Codec)?;
+            track.codec_params.as_ref().and_then(CodecParameters::audio).ok_or(SourceError::Codec)?;
         let spec = Spec {
             rate: SampleRate(parameters.sample_rate.unwrap_or_default()),
-            channels: parameters.channels.as_ref().map_or(0, |channels| channels.count()),
+            channels: parameters.channels.as_ref().map_or(0, Channels::count),
         };
         check(spec)?;
         // Without a head that counts them, the frames of an MP3 are a guess from its size, and nothing may be cut by it.

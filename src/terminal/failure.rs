@@ -47,7 +47,14 @@ pub(super) enum Failure {
     Interrupted,
     #[cfg(feature = "musicgen")]
     #[error(transparent)]
-    Models(#[from] super::models::ModelsError),
+    Models(Box<super::models::ModelsError>),
+}
+
+#[cfg(feature = "musicgen")]
+impl From<super::models::ModelsError> for Failure {
+    fn from(error: super::models::ModelsError) -> Self {
+        Self::Models(Box::new(error))
+    }
 }
 
 impl Failure {

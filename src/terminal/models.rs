@@ -90,7 +90,7 @@ pub(super) enum ModelsError {
     #[error(transparent)]
     NotFound(#[from] NotFound),
     #[error("{name} cannot be run: {}", chain(source))]
-    Unsound { name: String, source: ModelError },
+    Unsound { name: String, source: Box<ModelError> },
     #[error("nothing was removed: say --yes where there is no terminal to ask on")]
     Unasked,
     #[error("nothing was removed")]
@@ -280,7 +280,7 @@ fn offered(offer: &Offer, cache: &Cache) -> String {
 fn check(cache: &Cache, model: &str, output: Output) -> Result<(), Failure> {
     let found = Store::new(cache.root()).find(model).map_err(ModelsError::from)?;
     end_when_interrupted("interrupted")?;
-    let unsound = |source| ModelsError::Unsound { name: model.to_owned(), source };
+    let unsound = |source| ModelsError::Unsound { name: model.to_owned(), source: Box::new(source) };
     let bytes = check::weights_bytes(&found.directory);
     let transfer = Transfer::new("reading", bytes, output.json || output.quiet);
     let report = check::check(&found, &mut |share| {

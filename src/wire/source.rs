@@ -1,6 +1,6 @@
 //! Sound that a caller brings.
 
-use std::{convert::Infallible, path::PathBuf, str::FromStr};
+use std::{convert::Infallible, num::ParseFloatError, path::PathBuf, str::FromStr};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -84,17 +84,21 @@ impl FromStr for FileExcerpt {
     fn from_str(text: &str) -> Result<Self, Infallible> {
         let excerpt = text.rsplit_once('@').and_then(|(path, times)| {
             let (start, end) = times.split_once('-')?;
-            Some(Self { path: path.into(), start_seconds: seconds(start)?, end_seconds: seconds(end)? })
+            let [start_seconds, end_seconds] = [seconds(start).ok()?, seconds(end).ok()?];
+            if [start_seconds, end_seconds].iter().flatten().any(|seconds| !seconds.is_finite()) {
+                return None;
+            }
+            Some(Self { path: path.into(), start_seconds, end_seconds })
         });
         Ok(excerpt.unwrap_or_else(|| Self { path: text.into(), start_seconds: None, end_seconds: None }))
     }
 }
 
-/// A time, or none where nothing stands; `None` for what is no time.
-fn seconds(text: &str) -> Option<Option<f64>> {
+/// A time, or none where nothing stands.
+fn seconds(text: &str) -> Result<Option<f64>, ParseFloatError> {
     match text {
-        "" => Some(None),
-        text => text.parse().ok().filter(|seconds: &f64| seconds.is_finite()).map(Some),
+        "" => Ok(None),
+        text => text.parse().map(Some),
     }
 }
 
