@@ -7,10 +7,11 @@ use std::{
 
 use symphonia::{
     core::{
+        audio::Channels,
         codecs::audio::{AudioDecoder, AudioDecoderOptions},
         errors::Error,
         formats::{FormatOptions, FormatReader, TrackType, probe::Hint},
-        io::MediaSourceStream,
+        io::{MediaSourceStream, MediaSourceStreamOptions},
         meta::MetadataOptions,
         packet::Packet,
     },
@@ -68,7 +69,7 @@ impl Decoding {
         let mut magic = Vec::new();
         file.by_ref().take(4).read_to_end(&mut magic)?;
         file.rewind()?;
-        let stream = MediaSourceStream::new(Box::new(file), Default::default());
+        let stream = MediaSourceStream::new(Box::new(file), MediaSourceStreamOptions::default());
         let reader = get_probe()
             .probe(&Hint::new(), stream, FormatOptions::default(), MetadataOptions::default())
             .map_err(|error| unknown(error, &magic))?;
@@ -81,7 +82,7 @@ impl Decoding {
             track.codec_params.as_ref().and_then(|codec| codec.audio()).ok_or(SourceError::Codec)?;
         let spec = Spec {
             rate: SampleRate(parameters.sample_rate.unwrap_or_default()),
-            channels: parameters.channels.as_ref().map_or(0, |channels| channels.count()),
+            channels: parameters.channels.as_ref().map_or(0, Channels::count),
         };
         check(spec)?;
         // Without a head that counts them, the frames of an MP3 are a guess from its size, and nothing may be cut by it.

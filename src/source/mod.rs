@@ -126,7 +126,7 @@ pub enum SourceError {
         reason: String,
     },
     /// It ends before it should.
-    #[error("the file is cut off: it ends at {at_seconds:.1} s{}", declared(.declared_seconds))]
+    #[error("the file is cut off: it ends at {at_seconds:.1} s{}", declared(*.declared_seconds))]
     Truncated {
         /// Where it ends.
         at_seconds: f64,
@@ -151,7 +151,7 @@ pub enum SourceError {
     Convert(#[from] ConvertError),
 }
 
-fn declared(seconds: &Option<f64>) -> String {
+fn declared(seconds: Option<f64>) -> String {
     seconds.map_or(String::new(), |seconds| format!(", its head says {seconds:.1} s"))
 }
 

@@ -38,12 +38,11 @@ fn wav(spec: Spec, bits: u16, sample: impl Fn(usize, usize) -> f64, frames: usiz
     let mut writer = hound::WavWriter::new(&mut bytes, head).unwrap();
     for frame in 0..frames {
         for channel in 0..spec.channels {
-            match bits {
-                32 => writer.write_sample(sample(frame, channel) as f32).unwrap(),
-                _ => {
-                    let full = f64::from((1_i32 << (bits - 1)) - 1);
-                    writer.write_sample((sample(frame, channel) * full).round() as i32).unwrap();
-                }
+            if bits == 32 {
+                writer.write_sample(sample(frame, channel) as f32).unwrap();
+            } else {
+                let full = f64::from((1_i32 << (bits - 1)) - 1);
+                writer.write_sample((sample(frame, channel) * full).round() as i32).unwrap();
             }
         }
     }
@@ -112,7 +111,7 @@ fn every_format_gives_its_sound_on_the_sample() {
 #[test]
 fn an_mp3_without_a_head_keeps_all_that_it_has() {
     let contents = examine(&sound("tones-headless.mp3"), &Never).unwrap();
-    assert!(contents.frames >= FRAMES as u64 && contents.frames % 1152 == 0, "{contents:?}");
+    assert!(contents.frames >= FRAMES as u64 && contents.frames.is_multiple_of(1152), "{contents:?}");
 }
 
 /// An excerpt is what stands there in the whole, whether it is reached by decoding or by skipping.

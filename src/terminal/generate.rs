@@ -142,7 +142,9 @@ impl Generate {
 fn summary(files: &Files, sounds: &[(&str, PathBuf)], piece: &Manifest, seconds: f64) -> String {
     let row = |name: &str, value: String| format!("  {name:<10} {value}\n");
     let speed = piece.audio.duration_seconds / seconds;
-    let sounds: String = sounds.iter().map(|(option, path)| format!(" {option} {}", quoted(path))).collect();
+    let sounds: Vec<String> =
+        sounds.iter().map(|(option, path)| format!(" {option} {}", quoted(path))).collect();
+    let sounds = sounds.concat();
     let again = format!(
         "timbre generate --from {}{sounds} --output NEW.{}",
         quoted(&files.manifest),

@@ -1,6 +1,6 @@
 //! Sound that a caller brings.
 
-use std::{convert::Infallible, path::PathBuf, str::FromStr};
+use std::{convert::Infallible, num::ParseFloatError, path::PathBuf, str::FromStr};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -84,18 +84,19 @@ impl FromStr for FileExcerpt {
     fn from_str(text: &str) -> Result<Self, Infallible> {
         let excerpt = text.rsplit_once('@').and_then(|(path, times)| {
             let (start, end) = times.split_once('-')?;
-            Some(Self { path: path.into(), start_seconds: seconds(start)?, end_seconds: seconds(end)? })
+            Some(Self {
+                path: path.into(),
+                start_seconds: seconds(start).ok()?,
+                end_seconds: seconds(end).ok()?,
+            })
         });
         Ok(excerpt.unwrap_or_else(|| Self { path: text.into(), start_seconds: None, end_seconds: None }))
     }
 }
 
-/// A time, or none where nothing stands; `None` for what is no time.
-fn seconds(text: &str) -> Option<Option<f64>> {
-    match text {
-        "" => Some(None),
-        text => text.parse().ok().filter(|seconds: &f64| seconds.is_finite()).map(Some),
-    }
+/// A time, or none where nothing stands.
+fn seconds(text: &str) -> Result<Option<f64>, ParseFloatError> {
+    if text.is_empty() { Ok(None) } else { text.parse().map(Some) }
 }
 
 #[cfg(test)]

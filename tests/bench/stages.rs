@@ -39,7 +39,11 @@ fn render_styles(criterion: &mut Criterion) -> Result<(), Box<dyn Error>> {
         let (request, plan) = full_arrangement(style)?;
         group.throughput(milliseconds(plan.duration_seconds));
         group.bench_function(&style.name, |bencher| {
-            bencher.iter(|| render::sections(&engine, &plan, &request, &|_, _| ControlFlow::Continue(())));
+            bencher.iter(|| {
+                render::sections(&engine, &plan, &request, &Sources::default(), &|_, _| {
+                    ControlFlow::Continue(())
+                })
+            });
         });
     }
     group.finish();
