@@ -14,6 +14,7 @@ use timbre::{
     },
     render::{self, Rendered, synth::Synth},
     request::{Defaults, Request, RequestError},
+    source::Sources,
     wire::{BitDepth, Energy, GenerationRequest, Role},
 };
 
