@@ -9,7 +9,7 @@ use super::{
     store::{Filter, StoreError},
 };
 use crate::{
-    artifact::{Shelf, UploadError, Uploads},
+    artifact::{Held, Shelf, UploadError, Uploads},
     cancel::Cancel,
     render::Limits,
     request::Request,
@@ -130,8 +130,9 @@ fn admit_one(
     if source.audio_id.as_ref().is_some_and(|id| *id != examined.info().audio_id) {
         return Err(SourceFault::Differs);
     }
+    let mut held = uploads.hold();
     let used = in_use(store)?;
-    source.audio_id = Some(uploads.hold().add(examined, &used)?.audio_id);
+    source.audio_id = Some(held.add(examined, &used)?.audio_id);
     Ok(())
 }
 
@@ -150,7 +151,7 @@ pub fn in_use(store: &dyn JobStore) -> Result<BTreeSet<String>, StoreError> {
 ///
 /// # Errors
 /// When one is gone.
-pub fn still_there(request: &Request, uploads: &crate::artifact::Held<'_>) -> Result<(), SourcesError> {
+pub fn still_there(request: &Request, uploads: &Held<'_>) -> Result<(), SourcesError> {
     let sources = [("continue_from", &request.continue_from), ("melody_from", &request.melody_from)];
     for (field, source) in sources {
         let id = source.as_ref().and_then(|source| source.audio_id.as_deref());

@@ -1,14 +1,14 @@
 //! From bytes to blocks of samples, with Symphonia.
 
-use std::{fs::File, io};
+use std::{
+    fs::File,
+    io::{self, Read, Seek},
+};
 
 use symphonia::{
     core::{
         audio::Channels,
-        codecs::{
-            CodecParameters,
-            audio::{AudioDecoder, AudioDecoderOptions},
-        },
+        codecs::audio::{AudioDecoder, AudioDecoderOptions},
         errors::Error,
         formats::{FormatOptions, FormatReader, TrackType, probe::Hint},
         io::{MediaSourceStream, MediaSourceStreamOptions},
@@ -27,6 +27,9 @@ use crate::{
 /// What is decoded, though not wanted, before a place in the middle: codecs look back.
 const RUN_UP_SECONDS: f64 = 1.0;
 
+/// How files of formats begin that have a head.
+const MAGIC: [&[u8]; 3] = [b"RIFF", b"fLaC", b"OggS"];
+
 /// A file that is being decoded.
 pub(super) struct Decoding {
     reader: Box<dyn FormatReader>,
@@ -39,6 +42,12 @@ pub(super) struct Decoding {
     planes: Vec<Vec<f32>>,
     /// Whether a packet was decoded. Before the first, packets of a stream that was cut out of another may refer to what is gone.
     begun: bool,
+    /// Whether packets were gone by: then their own times tell where they belong.
+    skipped: bool,
+    /// A packet that was looked at, and comes next.
+    next: Option<Packet>,
+    /// The time of the file's start.
+    start: i64,
 }
 
 /// Sound as it goes by.
@@ -56,18 +65,21 @@ impl Block<'_> {
 }
 
 impl Decoding {
-    pub(super) fn open(file: File) -> Result<Self, SourceError> {
+    pub(super) fn open(mut file: File) -> Result<Self, SourceError> {
+        let mut magic = Vec::new();
+        file.by_ref().take(4).read_to_end(&mut magic)?;
+        file.rewind()?;
         let stream = MediaSourceStream::new(Box::new(file), MediaSourceStreamOptions::default());
         let reader = get_probe()
             .probe(&Hint::new(), stream, FormatOptions::default(), MetadataOptions::default())
-            .map_err(unknown)?;
+            .map_err(|error| unknown(error, &magic))?;
         let format = match reader.format_info().short_name {
             "wave" => "wav",
             name => name,
         };
         let track = reader.default_track(TrackType::Audio).ok_or(SourceError::NoTrack)?;
         let parameters =
-            track.codec_params.as_ref().and_then(CodecParameters::audio).ok_or(SourceError::Codec)?;
+            track.codec_params.as_ref().and_then(|codec| codec.audio()).ok_or(SourceError::Codec)?;
         let spec = Spec {
             rate: SampleRate(parameters.sample_rate.unwrap_or_default()),
             channels: parameters.channels.as_ref().map_or(0, Channels::count),
@@ -78,9 +90,23 @@ impl Decoding {
         let options = AudioDecoderOptions::default().gapless(counted);
         let decoder =
             get_codecs().make_audio_decoder(parameters, &options).map_err(|_unknown| SourceError::Codec)?;
-        let (track, declared_frames) = (track.id, track.num_frames.filter(|_| counted));
-        let planes = Vec::new();
-        Ok(Self { reader, decoder, track, format, spec, declared_frames, position: 0, planes, begun: false })
+        let declared_frames = track.num_frames.filter(|_| counted);
+        // What is before zero is the encoder's delay.
+        let (track, start) = (track.id, track.start_ts.get().max(0));
+        Ok(Self {
+            reader,
+            decoder,
+            track,
+            format,
+            spec,
+            declared_frames,
+            position: 0,
+            planes: Vec::new(),
+            begun: false,
+            skipped: false,
+            next: None,
+            start,
+        })
     }
 
     pub(super) fn format(&self) -> &'static str {
@@ -103,16 +129,14 @@ impl Decoding {
 
     /// Goes by what lies well before `frame`, without decoding it.
     pub(super) fn skip_to(&mut self, frame: u64, cancel: &dyn Cancel) -> Result<(), SourceError> {
-        let run_up = self.spec.rate.frames(RUN_UP_SECONDS) as u64;
-        let until = frame.saturating_sub(run_up);
+        let until = frame.saturating_sub(self.spec.rate.frames(RUN_UP_SECONDS) as u64);
         while self.position < until {
             cancel.check()?;
             let Some(packet) = self.packet()? else { return Ok(()) };
-            // The first packet after a gap gives less than it lasts: it counts by its length too.
-            if self.position + packet.dur.get() >= until && self.decoder.decode(&packet).is_err() {
-                self.decoder.reset();
-            }
-            self.advance(packet.dur.get())?;
+            self.skipped = true;
+            self.position = self.time_of(&packet);
+            self.check_length()?;
+            self.next = Some(packet).filter(|_| self.position >= until);
         }
         Ok(())
     }
@@ -121,6 +145,10 @@ impl Decoding {
     pub(super) fn next(&mut self) -> Result<Option<Block<'_>>, SourceError> {
         loop {
             let Some(packet) = self.packet()? else { return Ok(None) };
+            if self.skipped {
+                // The first packets after a gap give less than they last.
+                self.position = self.time_of(&packet);
+            }
             let at = self.position;
             match self.decoder.decode(&packet) {
                 Ok(sound) => {
@@ -152,7 +180,15 @@ impl Decoding {
         }
     }
 
+    /// The frame at which a packet starts.
+    fn time_of(&self, packet: &Packet) -> u64 {
+        packet.pts.get().saturating_sub(self.start).max(0).unsigned_abs()
+    }
+
     fn packet(&mut self) -> Result<Option<Packet>, SourceError> {
+        if let Some(packet) = self.next.take() {
+            return Ok(Some(packet));
+        }
         loop {
             match self.reader.next_packet() {
                 Ok(Some(packet)) if packet.track_id == self.track => return Ok(Some(packet)),
@@ -173,6 +209,10 @@ impl Decoding {
 
     fn advance(&mut self, frames: u64) -> Result<(), SourceError> {
         self.position = self.position.saturating_add(frames);
+        self.check_length()
+    }
+
+    fn check_length(&self) -> Result<(), SourceError> {
         if self.seconds() > LONGEST_SECONDS { Err(SourceError::TooLong) } else { Ok(()) }
     }
 
@@ -210,8 +250,11 @@ fn check(spec: Spec) -> Result<(), SourceError> {
 }
 
 /// Why the head of a file could not be read.
-fn unknown(error: Error) -> SourceError {
+fn unknown(error: Error, magic: &[u8]) -> SourceError {
     match error {
+        Error::IoError(error) if error.kind() == io::ErrorKind::UnexpectedEof && MAGIC.contains(&magic) => {
+            SourceError::Truncated { at_seconds: 0.0, declared_seconds: None }
+        }
         Error::IoError(error) if error.raw_os_error().is_some() => SourceError::Read(error),
         Error::Unsupported(_) | Error::IoError(_) => SourceError::NotAudio,
         error => SourceError::Damaged { at_seconds: 0.0, reason: error.to_string() },

@@ -95,7 +95,7 @@ pub enum SourceError {
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
     /// The file cannot be read.
-    #[error("the file cannot be read")]
+    #[error("the file cannot be read: {0}")]
     Read(#[from] io::Error),
     /// It is no audio file of a known format.
     #[error("this is no audio file that can be read: WAV, FLAC, MP3 and OGG (Vorbis) can")]

@@ -84,11 +84,11 @@ impl FromStr for FileExcerpt {
     fn from_str(text: &str) -> Result<Self, Infallible> {
         let excerpt = text.rsplit_once('@').and_then(|(path, times)| {
             let (start, end) = times.split_once('-')?;
-            let [start_seconds, end_seconds] = [seconds(start).ok()?, seconds(end).ok()?];
-            if [start_seconds, end_seconds].iter().flatten().any(|seconds| !seconds.is_finite()) {
-                return None;
-            }
-            Some(Self { path: path.into(), start_seconds, end_seconds })
+            Some(Self {
+                path: path.into(),
+                start_seconds: seconds(start).ok()?,
+                end_seconds: seconds(end).ok()?,
+            })
         });
         Ok(excerpt.unwrap_or_else(|| Self { path: text.into(), start_seconds: None, end_seconds: None }))
     }
@@ -96,10 +96,7 @@ impl FromStr for FileExcerpt {
 
 /// A time, or none where nothing stands.
 fn seconds(text: &str) -> Result<Option<f64>, ParseFloatError> {
-    match text {
-        "" => Ok(None),
-        text => text.parse().map(Some),
-    }
+    if text.is_empty() { Ok(None) } else { text.parse().map(Some) }
 }
 
 #[cfg(test)]

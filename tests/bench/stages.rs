@@ -14,6 +14,7 @@ use timbre::{
     },
     render::{self, Rendered, synth::Synth},
     request::{Defaults, Request, RequestError},
+    source::Sources,
     wire::{BitDepth, Energy, GenerationRequest, Role},
 };
 
@@ -39,7 +40,11 @@ fn render_styles(criterion: &mut Criterion) -> Result<(), Box<dyn Error>> {
         let (request, plan) = full_arrangement(style)?;
         group.throughput(milliseconds(plan.duration_seconds));
         group.bench_function(&style.name, |bencher| {
-            bencher.iter(|| render::sections(&engine, &plan, &request, &|_, _| ControlFlow::Continue(())));
+            bencher.iter(|| {
+                render::sections(&engine, &plan, &request, &Sources::default(), &|_, _| {
+                    ControlFlow::Continue(())
+                })
+            });
         });
     }
     group.finish();
@@ -131,7 +136,7 @@ fn sections(plan: &Plan, rate: SampleRate) -> Vec<Rendered> {
         for plane in sound.planes_mut() {
             plane.fill_with(|| random.bipolar());
         }
-        Rendered { sound, lead_frames, stems: Vec::new(), played: None, tail: Vec::new() }
+        Rendered { sound, lead_frames, stems: Vec::new(), played: None, tokens: None, tail: Vec::new() }
     };
     (0..plan.sections.len()).map(&mut section).collect()
 }

@@ -78,7 +78,7 @@ fn what_is_no_sound_is_refused_with_the_reason() {
     assert!(problem.detail.contains("Vorbis"), "{}", problem.detail);
     let problem = send(&sound(1)[..10_000]).problem(422, "unreadable_audio");
     assert!(problem.detail.contains("cut off: it ends at 0.6 s"), "{}", problem.detail);
-    send(&[0; 20_001]).problem(413, "body_too_large");
+    send(&vec![0; 20_001]).problem(413, "body_too_large");
     let unused = server.post_json("/generate", &json!({"prompt": "x", "engine": "synth", "melody_from": {"audio_id": bring(&server, &sound(1)).audio_id}}));
     assert_eq!(unused.problem(422, "engine_unsupported").errors[0].field, "melody_from");
     let nothing = server.post_json("/generate", &json!({"prompt": "x", "melody_from": {}}));
