@@ -94,6 +94,7 @@ fn the_document_names_every_route_and_error() {
     }
     routes.sort();
     let expected = [
+        "delete /audio/{audio_id}",
         "delete /jobs/{job_id}",
         "get /artifact/{job_id}",
         "get /artifact/{job_id}/audio",
@@ -101,6 +102,7 @@ fn the_document_names_every_route_and_error() {
         "get /artifact/{job_id}/midi",
         "get /artifact/{job_id}/picture.png",
         "get /artifact/{job_id}/stems.zip",
+        "get /audio/{audio_id}",
         "get /engines",
         "get /health",
         "get /jobs",
@@ -108,6 +110,7 @@ fn the_document_names_every_route_and_error() {
         "get /readyz",
         "get /status/{job_id}",
         "get /status/{job_id}/events",
+        "post /audio",
         "post /generate",
         "post /plan",
     ];
