@@ -4,6 +4,8 @@
 
 CARGO ?= cargo
 DEMO := target/demo
+# The whole workspace, as the tests build it: a package alone has other features, for which everything is compiled again.
+WRITE_SCHEMAS = $(CARGO) build --workspace --locked --quiet && "$${CARGO_TARGET_DIR:-target}/debug/timbre" schema --write schemas
 
 help: ## Print this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,7 +24,7 @@ lint: ## Formatting, lints with and without default features, documentation: war
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
 
 check: lint test ## What CI runs: lint, test, schema drift, licences and advisories where cargo-deny is installed
-	$(CARGO) run --locked --quiet -- schema --write schemas
+	$(WRITE_SCHEMAS)
 	@test -z "$$(git status --porcelain schemas)" || { git diff --stat schemas; echo "schemas/ has changed: commit what 'make schemas' wrote"; exit 1; }
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --locked check advisories licenses bans sources; \
 	else echo "cargo-deny is not installed: licences and advisories were not checked"; fi
@@ -38,7 +40,7 @@ demo: ## Render three pieces with pictures and stems into target/demo
 	target/release/timbre generate --force --seed 3 --duration 40 --prompt "cheerful waltz for strings, flute and harp" --format flac --output $(DEMO)/waltz.flac --picture $(DEMO)/waltz.png
 
 schemas: ## Write schemas/ from the wire types
-	$(CARGO) run --locked --quiet -- schema --write schemas
+	$(WRITE_SCHEMAS)
 
 players: demo ## Read the demo with sox, ffprobe and Python's soundfile, and compare with the manifests
 	python3 tests/players/check.py $(DEMO)/rain.wav $(DEMO)/night.wav $(DEMO)/waltz.flac
