@@ -145,7 +145,7 @@ fn shape(track: &mut Stereo, strip: Strip, presence: f32, gain: f32) {
             r += lift * bells[1].next(r).band;
         }
         let (middle, side) = (0.5 * (l + r), 0.5 * (l - r));
-        low_side += mono * (side - low_side) + BARELY;
+        low_side = (1.0 - mono) * low_side + (mono * side + BARELY);
         let side = side - low_side;
         *left = gain * (middle + side);
         *right = gain * (middle - side);

@@ -3,6 +3,7 @@
 //! `score` turns a section of the plan into notes, `voices` turn notes into sound, `mixdown` puts the sound in its place.
 //! How a style is played stands in `styles.toml`.
 
+mod lanes;
 mod instrument;
 mod style;
 mod score;

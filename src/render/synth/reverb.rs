@@ -3,8 +3,9 @@
 //! First reflections, then a feedback delay network of sixteen lines with a Hadamard matrix (Jot and Chaigne, 1991) behind a
 //! chain of all-passes; four of the lines swing by a few frames, in the piece's own time, so that no tone of the room stands out.
 //! Linear and started from silence, so the tails of sections rendered apart, and those of stems, add up to the tail of the whole.
+#![allow(clippy::inline_always, reason = "what runs in the widest registers must be compiled for them")]
 
-use super::space::Room;
+use super::{lanes::widest, space::Room};
 
 /// Frames that are worked on at a time; no delay is shorter.
 pub(super) const BLOCK: usize = 64;
@@ -113,6 +114,14 @@ impl Reverb {
 
     /// What the room answers to the next frames, up to a block of them.
     pub(super) fn answer(&mut self, input: [&[f32]; 2]) -> [Frames; 2] {
+        widest(
+            #[inline(always)]
+            || self.respond(input),
+        )
+    }
+
+    #[inline(always)]
+    fn respond(&mut self, input: [&[f32]; 2]) -> [Frames; 2] {
         let count = input[0].len().min(BLOCK);
         let mut answer = [[0.0; BLOCK]; 2];
         let mut thick = [[0.0; BLOCK]; 2];
@@ -173,6 +182,7 @@ impl Reverb {
     }
 
     /// What comes out of the lines, damped.
+    #[inline(always)]
     fn circulate(&mut self, count: usize) -> [Frames; LINES] {
         let mut lines = [[0.0; BLOCK]; LINES];
         let mut heard = [0.0; BLOCK + 2 * SWING + 2];
@@ -202,7 +212,7 @@ impl Reverb {
         // All lines a frame at a time: what each waits for, the others do not.
         for i in 0..count {
             for ((line, damped), gain) in lines.iter_mut().zip(&mut self.damped).zip(&self.gains) {
-                *damped = line[i] + self.damping * (*damped - line[i]);
+                *damped = self.damping * *damped + (1.0 - self.damping) * line[i];
                 line[i] = gain * *damped;
             }
         }
@@ -211,6 +221,7 @@ impl Reverb {
 }
 
 /// One of the four steps of a Hadamard matrix of order 16: sums and differences of lines `SPAN` apart.
+#[inline(always)]
 fn mix<const SPAN: usize>(lines: &mut [Frames; LINES]) {
     for pair in lines.chunks_exact_mut(2 * SPAN) {
         let (first, second) = pair.split_at_mut(SPAN);

@@ -5,7 +5,7 @@ use super::{
     instrument::Instrument,
     mixdown,
     score::{Duty, Note, Tone},
-    voices::{self, Articulation, Canvas, Cue, RATE, Texture},
+    voices::{self, Articulation, Canvas, Cue, Hits, RATE, Texture},
 };
 use crate::audio::Random;
 
@@ -64,11 +64,17 @@ impl Stereo {
         Self { left: vec![0.0; frames], right: vec![0.0; frames] }
     }
 
-    fn add(&mut self, other: &Self, gain: f32) {
+    fn add(&mut self, other: &Self) {
         for (side, other) in [(&mut self.left, &other.left), (&mut self.right, &other.right)] {
             for (sample, other) in side.iter_mut().zip(other) {
-                *sample += gain * other;
+                *sample += other;
             }
+        }
+    }
+
+    fn scale(&mut self, gain: f32) {
+        for sample in self.left.iter_mut().chain(&mut self.right) {
+            *sample *= gain;
         }
     }
 }
@@ -104,13 +110,19 @@ impl Track {
                     brightness: *brightness,
                     sixteenth: (15.0 / console.tempo_bpm) as f32,
                 };
-                let places: Vec<f32> = instrument.strip().takes(*duty).collect();
-                let mut sound = Stereo::silence(span.total);
-                for (take, place) in places.iter().enumerate() {
-                    let mut played = Stereo::silence(span.total);
-                    part.play(take, span, &mut played, goes_on)?;
-                    mixdown::channel(console, *instrument, (*duty, *place), span.start, &mut played);
-                    sound.add(&played, (1.0 / places.len() as f32).sqrt());
+                let perform = |take: usize, place: f32| {
+                    let mut sound = Stereo::silence(span.total);
+                    part.play(take, span, &mut sound, goes_on)?;
+                    mixdown::channel(console, *instrument, (*duty, place), span.start, &mut sound);
+                    Some(sound)
+                };
+                let mut takes = instrument.strip().takes(*duty).enumerate();
+                let (first, place) = takes.next()?;
+                let mut sound = perform(first, place)?;
+                for (take, place) in takes {
+                    sound.add(&perform(take, place)?);
+                    // Two takes are as strong as one.
+                    sound.scale(std::f32::consts::FRAC_1_SQRT_2);
                 }
                 Some(sound)
             }
@@ -154,6 +166,7 @@ impl Part<'_> {
     /// Plays them once. No two takes are alike, nor quite together.
     fn play(&self, take: usize, span: Span, sound: &mut Stereo, goes_on: &dyn Fn() -> bool) -> Option<()> {
         let voice = self.instrument.voice();
+        let mut hits = Hits::new(self.random(take, "hits").bits());
         for (number, note) in self.notes.iter().enumerate() {
             if !goes_on() {
                 return None;
@@ -163,7 +176,7 @@ impl Part<'_> {
             let mut canvas = canvas_from(sound, span, note.at + late);
             let cue = self.cue(note);
             match note.tone {
-                Tone::Hit(drum) => voice.hit(drum, &cue, &mut random, &mut canvas),
+                Tone::Hit(drum) => hits.play(voice, drum, &cue, &mut random, &mut canvas),
                 Tone::Pitch(_) => {
                     let before = self.before(number);
                     let how = Articulation {

@@ -70,11 +70,10 @@ impl Effects {
             crush.apply(sound, clock);
         }
         if let Some(tone) = &self.tone {
-            for side in [&mut sound.left, &mut sound.right] {
-                let mut filter = Filter::new(tone.low_pass, 0.7);
-                for sample in side.iter_mut() {
-                    *sample = filter.next(*sample).low;
-                }
+            let mut filters = [Filter::new(tone.low_pass, 0.7); 2];
+            for (left, right) in sound.left.iter_mut().zip(&mut sound.right) {
+                *left = filters[0].next(*left).low;
+                *right = filters[1].next(*right).low;
             }
         }
         if let Some(chorus) = &self.chorus {

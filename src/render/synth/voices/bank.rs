@@ -1,15 +1,21 @@
 //! Many sines that die away, each at its own rate: strings, bars, bells and pipes.
+#![allow(clippy::inline_always, reason = "what runs in the widest registers must be compiled for them")]
 
 use super::{
     Canvas,
-    signal::{Bend, RATE, decay, frames, pan},
+    signal::{Bend, RATE, decay, frames, pan, sine},
 };
+use crate::render::synth::lanes::widest;
 
-const LANES: usize = 8;
+/// Frames between two settings of the pitch.
 const BLOCK: usize = 64;
+/// Partials of a note whose places differ by less are heard from one place.
+const SEAT: f32 = 0.2;
 /// Amplitude below which partials are dropped: -100 dB, or 74 dB below the strongest of their note.
 const SILENT: f32 = 1e-5;
 const MASKED: f32 = 2e-4;
+/// Change of pitch, as a share, that nobody hears: a sixth of a cent.
+const INAUDIBLE: f32 = 1e-4;
 
 /// One sine of a [`Bank`].
 #[derive(Clone, Copy, Debug)]
@@ -33,18 +39,28 @@ pub(super) struct Gesture {
     pub(super) release: f32,
 }
 
-/// Eight partials, turned together so that the compiler can use vector instructions.
+/// A partial that sounds: a pointer that turns, and falls while it does.
 #[derive(Clone, Copy, Debug)]
-struct Octet {
-    x: [f32; LANES],
-    y: [f32; LANES],
-    cos: [f32; LANES],
-    sin: [f32; LANES],
-    /// Radians per frame, and the factor by which it falls per frame.
-    angle: [f32; LANES],
-    fall: [f32; LANES],
-    left: [f32; LANES],
-    right: [f32; LANES],
+struct Tone {
+    /// Where it points at the first frame of the next block.
+    x: f32,
+    y: f32,
+    turns: Turns,
+    /// Turns per frame, and the factor by which it falls per frame.
+    pace: f32,
+    fall: f32,
+    /// Gains of the place that it is heard from.
+    seat: [f32; 2],
+}
+
+/// What a pointer is turned by, as real and imaginary parts, so that frames need not wait for each other.
+#[derive(Clone, Copy, Debug)]
+struct Turns {
+    /// By 0 to 63 frames.
+    cos: [f32; BLOCK],
+    sin: [f32; BLOCK],
+    /// By a block.
+    whole: [f32; 2],
 }
 
 /// Adds the partials to the canvas. Partials above 0.45 of the rate are left out.
@@ -56,143 +72,149 @@ pub(super) fn ring(partials: &[Partial], gesture: Gesture, canvas: &mut Canvas<'
 pub(super) fn sing(partials: &[Partial], gesture: Gesture, bend: &Bend, canvas: &mut Canvas<'_>) {
     let strongest = partials.iter().map(|partial| partial.amplitude.abs()).fold(0.0, f32::max);
     let silent = SILENT.max(MASKED * strongest);
-    let mut audible: Vec<Partial> = partials
+    let audible = partials
         .iter()
         .filter(|partial| partial.hz < 0.45 * RATE && partial.amplitude.abs() > silent)
         .copied()
         .collect();
-    // Those that die together stand together, so that whole octets fall silent early.
-    audible.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
-    let mut octets: Vec<Octet> = audible.chunks(LANES).map(octet).collect();
+    let mut tones = seated(audible);
+    let mut sounding: Vec<usize> = (0..tones.len()).collect();
     let attack = frames(gesture.attack).max(1);
     let hold = frames(gesture.hold) / BLOCK * BLOCK;
     let damping = decay(gesture.release);
-    let mut at = 0;
-    for (left, right) in canvas.left.chunks_mut(BLOCK).zip(canvas.right.chunks_mut(BLOCK)) {
-        if octets.is_empty() {
+    let mut bent = 1.0_f32;
+    for (block, (left, right)) in
+        canvas.left.chunks_mut(BLOCK).zip(canvas.right.chunks_mut(BLOCK)).enumerate()
+    {
+        if sounding.is_empty() {
             break;
         }
-        if at == hold {
-            for octet in &mut octets {
-                octet.damp(damping);
+        let at = block * BLOCK;
+        let ratio = if bend.is_still() { 1.0 } else { bend.ratio(at as f32 / RATE) };
+        if at == hold || (ratio - bent).abs() > INAUDIBLE {
+            bent = ratio;
+            let damped = if at == hold { damping } else { 1.0 };
+            widest(
+                #[inline(always)]
+                || {
+                    for &number in &sounding {
+                        let tone = &mut tones[number];
+                        tone.fall *= damped;
+                        tone.turns = Turns::new(tone.fall, tone.pace * ratio);
+                    }
+                },
+            );
+        }
+        let mut sums = heard(&mut tones, &sounding);
+        if at < attack {
+            for (i, frame) in (at..attack).take(BLOCK).enumerate() {
+                for side in &mut sums {
+                    side[i] *= frame as f32 / attack as f32;
+                }
             }
         }
-        if !bend.is_still() {
-            let ratio = bend.ratio(at as f32 / RATE);
-            for octet in &mut octets {
-                octet.bend(ratio);
+        for (side, sum) in [left, right].into_iter().zip(&sums) {
+            for (sample, sum) in side.iter_mut().zip(sum) {
+                *sample += sum;
             }
         }
-        let mut sums = [[[0.0_f32; LANES / 2]; 2]; BLOCK];
-        for octet in &mut octets {
-            octet.add(&mut sums[..left.len()]);
-        }
-        for (i, ((l, r), sum)) in left.iter_mut().zip(right.iter_mut()).zip(&sums).enumerate() {
-            let gain = if at + i < attack { (at + i) as f32 / attack as f32 } else { 1.0 };
-            *l += gain * sum[0].iter().sum::<f32>();
-            *r += gain * sum[1].iter().sum::<f32>();
-        }
-        octets.retain_mut(|octet| octet.settle(silent));
-        at += BLOCK;
+        sounding.retain(|&number| tones[number].x.abs() + tones[number].y.abs() > silent);
     }
 }
 
-fn octet(partials: &[Partial]) -> Octet {
-    let mut octet = Octet {
-        x: [0.0; LANES],
-        y: [0.0; LANES],
-        cos: [0.0; LANES],
-        sin: [0.0; LANES],
-        angle: [0.0; LANES],
-        fall: [0.0; LANES],
-        left: [0.0; LANES],
-        right: [0.0; LANES],
-    };
-    for (lane, partial) in partials.iter().enumerate() {
-        let angle = std::f64::consts::TAU * f64::from(partial.hz / RATE);
-        let fall = f64::from(decay(partial.seconds));
-        let (left, right) = pan(partial.place);
-        octet.x[lane] = partial.amplitude;
-        octet.cos[lane] = (fall * angle.cos()) as f32;
-        octet.sin[lane] = (fall * angle.sin()) as f32;
-        octet.angle[lane] = angle as f32;
-        octet.fall[lane] = fall as f32;
-        octet.left[lane] = left;
-        octet.right[lane] = right;
+/// The partials in order of their places, those that are close together in one.
+fn seated(mut partials: Vec<Partial>) -> Vec<Tone> {
+    partials.sort_by(|a, b| a.place.total_cmp(&b.place));
+    let mut tones = Vec::with_capacity(partials.len());
+    let mut rest = partials.as_slice();
+    while let Some(first) = rest.first() {
+        let count = rest.partition_point(|partial| partial.place < first.place + SEAT);
+        let (here, others) = rest.split_at(count);
+        let weight: f32 = here.iter().map(|partial| partial.amplitude.abs()).sum();
+        let place = here.iter().map(|partial| partial.place * partial.amplitude.abs()).sum::<f32>() / weight;
+        let seat = pan(place).into();
+        tones.extend(here.iter().map(|partial| {
+            let (pace, fall) = (partial.hz / RATE, decay(partial.seconds));
+            Tone { x: partial.amplitude, y: 0.0, turns: Turns::new(fall, pace), pace, fall, seat }
+        }));
+        rest = others;
     }
-    octet
+    tones
 }
 
-impl Octet {
-    /// Adds both halves of the lanes to each sum of a frame, left and right.
-    #[inline]
-    fn add(&mut self, sums: &mut [[[f32; LANES / 2]; 2]]) {
-        const HALF: usize = LANES / 2;
-        let mut turned = *self;
-        for [left, right] in sums {
-            for lane in 0..LANES {
-                let x = turned.x[lane] * turned.cos[lane] - turned.y[lane] * turned.sin[lane];
-                let y = turned.x[lane] * turned.sin[lane] + turned.y[lane] * turned.cos[lane];
-                turned.x[lane] = x;
-                turned.y[lane] = y;
+/// The next block of those that sound, left and right.
+fn heard(tones: &mut [Tone], sounding: &[usize]) -> [[f32; BLOCK]; 2] {
+    let mut sides = [[0.0_f32; BLOCK]; 2];
+    widest(
+        #[inline(always)]
+        || {
+            let mut rest = sounding;
+            while let Some(&first) = rest.first() {
+                let seat = tones[first].seat;
+                let mut sum = [0.0_f32; BLOCK];
+                while let Some((&number, others)) =
+                    rest.split_first().filter(|(number, _)| tones[**number].seat == seat)
+                {
+                    tones[number].add(&mut sum);
+                    rest = others;
+                }
+                for (side, gain) in sides.iter_mut().zip(seat) {
+                    for (out, sample) in side.iter_mut().zip(&sum) {
+                        *out += gain * sample;
+                    }
+                }
             }
-            for lane in 0..HALF {
-                let (one, two) = (turned.y[lane], turned.y[lane + HALF]);
-                left[lane] += one * turned.left[lane] + two * turned.left[lane + HALF];
-                right[lane] += one * turned.right[lane] + two * turned.right[lane + HALF];
-            }
-        }
-        *self = turned;
-    }
+        },
+    );
+    sides
+}
 
-    fn damp(&mut self, factor: f32) {
-        for lane in 0..LANES {
-            self.cos[lane] *= factor;
-            self.sin[lane] *= factor;
-            self.fall[lane] *= factor;
+impl Tone {
+    #[inline(always)]
+    fn add(&mut self, sum: &mut [f32; BLOCK]) {
+        let Self { x, y, turns: Turns { cos, sin, whole }, .. } = self;
+        for ((sum, cos), sin) in sum.iter_mut().zip(cos).zip(sin) {
+            *sum += *y * *cos + *x * *sin;
         }
-    }
-
-    /// Turns at `ratio` of the written pitch from here on, and no faster than half the rate.
-    fn bend(&mut self, ratio: f32) {
-        for lane in 0..LANES {
-            let (sin, cos) = sin_cos((self.angle[lane] * ratio).min(3.1));
-            self.cos[lane] = self.fall[lane] * cos;
-            self.sin[lane] = self.fall[lane] * sin;
-        }
-    }
-
-    /// Stills the lanes that have died away, before their numbers become denormal, in which processors are many times slower.
-    /// False when all of them have.
-    fn settle(&mut self, silent: f32) -> bool {
-        let mut sounds = false;
-        for lane in 0..LANES {
-            let size = self.x[lane].abs() + self.y[lane].abs();
-            sounds |= size > silent;
-            if size < 0.01 * SILENT {
-                self.x[lane] = 0.0;
-                self.y[lane] = 0.0;
-            }
-        }
-        sounds
+        (*x, *y) = (*x * whole[0] - *y * whole[1], *x * whole[1] + *y * whole[0]);
     }
 }
 
-/// Sine and cosine of an angle between 0 and pi, to within rounding: Taylor series around a quarter turn.
-#[inline]
-fn sin_cos(angle: f32) -> (f32, f32) {
-    let x = std::f32::consts::FRAC_PI_2 - angle;
-    let y = x * x;
-    let even = 1.0 / 479_001_600.0;
-    let sin = 1.0
-        + y * (-0.5
-            + y * (1.0 / 24.0
-                + y * (-1.0 / 720.0 + y * (1.0 / 40_320.0 + y * (-1.0 / 3_628_800.0 + y * even)))));
-    let odd = -1.0 / 39_916_800.0;
-    let cos = x
-        * (1.0
-            + y * (-1.0 / 6.0 + y * (1.0 / 120.0 + y * (-1.0 / 5040.0 + y * (1.0 / 362_880.0 + y * odd)))));
-    (sin, cos)
+impl Turns {
+    /// Multiples of `pace`, in turns per frame and below a half, that fall by a factor per frame.
+    #[inline(always)]
+    fn new(fall: f32, pace: f32) -> Self {
+        /// Frames that are worked out: the first ones, and those by which what is known is turned to double it.
+        const FRAMES: [i32; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 16, 32, 64, 0, 0, 0, 0];
+        const FIRST: usize = 8;
+        let pace = pace.min(0.49);
+        let mut falls = [1.0_f32; FRAMES.len()];
+        for n in 1..FIRST {
+            falls[n] = falls[n - 1] * fall;
+        }
+        falls[FIRST] = falls[FIRST / 2] * falls[FIRST / 2];
+        for n in FIRST + 1..FIRST + 4 {
+            falls[n] = falls[n - 1] * falls[n - 1];
+        }
+        let (mut x, mut y) = ([0.0_f32; FRAMES.len()], [0.0_f32; FRAMES.len()]);
+        for n in 0..FRAMES.len() {
+            let turns = FRAMES[n] as f32 * pace;
+            x[n] = falls[n] * sine(turns + 0.25);
+            y[n] = falls[n] * sine(turns);
+        }
+        let (mut cos, mut sin) = ([0.0_f32; BLOCK], [0.0_f32; BLOCK]);
+        cos[..FIRST].copy_from_slice(&x[..FIRST]);
+        sin[..FIRST].copy_from_slice(&y[..FIRST]);
+        for (n, known) in [(FIRST, 8), (FIRST + 1, 16), (FIRST + 2, 32)] {
+            let (c, s) = (x[n], y[n]);
+            let (cos, more_cos) = cos.split_at_mut(known);
+            let (sin, more_sin) = sin.split_at_mut(known);
+            for (((cos, sin), x), y) in cos.iter().zip(&*sin).zip(more_cos).zip(more_sin) {
+                (*x, *y) = (cos * c - sin * s, cos * s + sin * c);
+            }
+        }
+        Self { cos, sin, whole: [x[FIRST + 3], y[FIRST + 3]] }
+    }
 }
 
 #[cfg(test)]
@@ -225,10 +247,6 @@ mod tests {
 
     #[test]
     fn a_bent_partial_keeps_its_level() {
-        for angle in [0.0, 0.01, 0.7, 1.6, 3.0_f32] {
-            let (sin, cos) = sin_cos(angle);
-            assert!((sin - angle.sin()).abs() < 3e-7 && (cos - angle.cos()).abs() < 3e-7, "{angle}");
-        }
         let (mut left, mut right) = (vec![0.0; 48_000], vec![0.0; 48_000]);
         let partial = Partial { hz: 440.0, amplitude: 1.0, seconds: 1e6, place: 0.0 };
         let gesture = Gesture { attack: 0.0, hold: 2.0, release: 0.1 };

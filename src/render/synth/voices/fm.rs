@@ -4,13 +4,16 @@ use serde::Deserialize;
 
 use super::{
     Canvas, Cue,
-    signal::{Bend, RATE, Sine, Vibrato, decay, frames, turn},
+    signal::{Bend, RATE, Vibrato, decay, frames, sine, turn},
     string::knock,
     wave::HIGHEST_HZ,
 };
-use crate::audio::Random;
+use crate::{audio::Random, render::synth::lanes::widest};
 
+/// Frames between two settings of the pitch.
 const CONTROL: usize = 32;
+/// A phase in turns.
+const TURN: f32 = 1.0 / 4_294_967_296.0;
 
 /// An instrument made of pairs of sines.
 #[derive(Clone, Debug, Deserialize)]
@@ -93,7 +96,6 @@ impl Fm {
     }
 
     fn pair(&self, pair: &Operators, bend: &Bend, cue: &Cue, random: &mut Random, canvas: &mut Canvas<'_>) {
-        let sine = Sine::table();
         let (carrier, modulator) = (cue.hz * pair.carrier, cue.hz * pair.modulator);
         if carrier > HIGHEST_HZ {
             return;
@@ -108,32 +110,52 @@ impl Fm {
         let most = ((HIGHEST_HZ - carrier) / modulator - 1.0).max(0.0);
         let hard = 1.0 - pair.hard + pair.hard * cue.velocity;
         let depth = (pair.index * hard * cue.brightness * random.between(0.93, 1.07) as f32).min(most);
-        let mut index = depth * 4_294_967_296.0 / std::f32::consts::TAU;
+        let mut index = depth / std::f32::consts::TAU;
         let apart = (0.5 * pair.apart / 1200.0 * std::f32::consts::LN_2).exp();
+        let (held, let_go) = (powers(sounding), powers(damped));
+        let dulled = powers(dulling);
         let mut phases = [0_u32; 3];
         let rise = 1.0 / (self.attack.max(0.0005) * RATE);
-        let mut gain = 0.0_f32;
         let blocks = canvas.left.chunks_mut(CONTROL).zip(canvas.right.chunks_mut(CONTROL));
         for (block, (left, right)) in blocks.enumerate() {
             let at = block * CONTROL;
-            let fall = if at < hold { sounding } else { damped };
+            let falls = if at < hold { &held } else { &let_go };
             let ratio = if bend.is_still() { 1.0 } else { bend.ratio(at as f32 / RATE) };
             let steps = [carrier / apart, carrier * apart, modulator].map(|hz| turn(hz * ratio));
-            for (l, r) in left.iter_mut().zip(right.iter_mut()) {
-                let modulation = (sine.at(phases[2]) * index) as i64 as u32;
-                let level = amplitude * gain;
-                *l += level * sine.at(phases[0].wrapping_add(modulation));
-                *r += level * sine.at(phases[1].wrapping_add(modulation));
-                for (phase, step) in phases.iter_mut().zip(steps) {
-                    *phase = phase.wrapping_add(step);
-                }
-                amplitude *= fall;
-                index *= dulling;
-                gain = (gain + rise).min(1.0);
-            }
+            widest(
+                #[inline(always)]
+                || {
+                    let mut turns = [[0.0_f32; CONTROL]; 3];
+                    for (turns, (phase, step)) in turns.iter_mut().zip(phases.iter_mut().zip(steps)) {
+                        for (frame, turns) in turns.iter_mut().enumerate() {
+                            *turns = phase.wrapping_add(step.wrapping_mul(frame as u32)) as i32 as f32 * TURN;
+                        }
+                        *phase = phase.wrapping_add(step.wrapping_mul(CONTROL as u32));
+                    }
+                    let mut sides = [[0.0_f32; CONTROL]; 2];
+                    for frame in 0..CONTROL {
+                        let modulation = index * dulled[frame] * sine(turns[2][frame]);
+                        let level = amplitude * falls[frame] * ((at + frame) as f32 * rise).min(1.0);
+                        sides[0][frame] = level * sine(turns[0][frame] + modulation);
+                        sides[1][frame] = level * sine(turns[1][frame] + modulation);
+                    }
+                    for (side, sound) in [&mut *left, &mut *right].into_iter().zip(&sides) {
+                        for (sample, sound) in side.iter_mut().zip(sound) {
+                            *sample += sound;
+                        }
+                    }
+                },
+            );
+            amplitude *= falls[CONTROL - 1] * falls[1];
+            index *= dulled[CONTROL - 1] * dulled[1];
             if amplitude < 1e-5 {
                 break;
             }
         }
     }
+}
+
+/// A factor to the powers of 0 to 31.
+fn powers(factor: f32) -> [f32; CONTROL] {
+    std::array::from_fn(|n| factor.powi(n as i32))
 }

@@ -18,8 +18,10 @@ mod bowed;
 mod blown;
 mod choir;
 mod kit;
+mod hits;
 mod texture;
 
+pub(super) use hits::Hits;
 pub(super) use signal::{Filter, RATE, pan};
 pub(super) use texture::{Texture, Weather};
 
@@ -144,8 +146,16 @@ impl Voice {
         }
     }
 
+    /// After how many seconds a hit is over; nothing when that depends on how long it is held.
+    fn hit_seconds(&self, drum: Drum) -> Option<f32> {
+        match self {
+            Self::Kit(kit) => kit.seconds(drum),
+            _ => Some(0.0),
+        }
+    }
+
     /// Adds one hit to the canvas. The cue's pitch is what tuned drums are tuned to.
-    pub(super) fn hit(&self, drum: Drum, cue: &Cue, random: &mut Random, canvas: &mut Canvas<'_>) {
+    fn hit(&self, drum: Drum, cue: &Cue, random: &mut Random, canvas: &mut Canvas<'_>) {
         if let Self::Kit(kit) = self {
             kit.play(drum, cue, random, canvas);
         }

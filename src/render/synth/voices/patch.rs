@@ -10,7 +10,7 @@ use super::{
 use crate::audio::Random;
 
 /// Frames between two settings of filter and pitch.
-const CONTROL: usize = 32;
+const CONTROL: usize = 64;
 
 /// A patch.
 #[derive(Clone, Debug, Deserialize)]
@@ -125,12 +125,9 @@ impl Oscillator {
     /// Adds to both sides, or to `left` alone, which then stands for both.
     fn add(&mut self, ratio: f32, left: &mut [f32; CONTROL], right: Option<&mut [f32; CONTROL]>) {
         let step = turn(self.hz * ratio);
-        // First what has to be looked up one by one, then what can be done for several frames at once.
         let mut read = [0.0_f32; CONTROL];
-        for sample in &mut read {
-            *sample = self.table.at(self.phase);
-            self.phase = self.phase.wrapping_add(step);
-        }
+        self.table.read(self.phase, step, &mut read);
+        self.phase = self.phase.wrapping_add(step.wrapping_mul(CONTROL as u32));
         for (sum, sample) in left.iter_mut().zip(&read) {
             *sum += self.left * sample;
         }

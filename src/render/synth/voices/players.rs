@@ -13,7 +13,7 @@ use super::{
 use crate::audio::Random;
 
 /// Frames between two settings of level, pitch and brightness.
-const CONTROL: usize = 32;
+const CONTROL: usize = 64;
 
 /// How many play, and how far apart they are.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -213,10 +213,12 @@ impl Player {
         let step = turn(self.tune * self.bend.ratio(now));
         // First what has to be looked up one by one, then what can be done for several frames at once.
         let mut read = [[0.0_f32; 2]; CONTROL];
+        let mut phase = self.phase;
         for pair in &mut read {
-            *pair = waves.at(self.phase);
-            self.phase = self.phase.wrapping_add(step);
+            *pair = waves.at(phase);
+            phase = phase.wrapping_add(step);
         }
+        self.phase = phase;
         let [soft, loud] = self.levels;
         let [softer, louder] = [0, 1].map(|i| (target[i] - self.levels[i]) * (1.0 / CONTROL as f32));
         let mut sum = [0.0_f32; CONTROL];
@@ -251,13 +253,17 @@ impl Air {
         let puff = 1.0 + self.breath.puff * (-now / self.breath.puff_seconds).exp();
         let target = 3.0 * self.breath.level * level * puff;
         let per_frame = (target - self.level) * (1.0 / CONTROL as f32);
-        for (l, r) in left.iter_mut().zip(right.iter_mut()) {
-            self.level += per_frame;
+        let (mut common, mut own) = ([0.0_f32; CONTROL], [0.0_f32; CONTROL]);
+        self.noise.fill(&mut common);
+        self.noise.fill(&mut own);
+        let [mut first, mut second] = self.filters;
+        for (i, (l, r)) in left.iter_mut().zip(right.iter_mut()).enumerate() {
+            let level = self.level + (i + 1) as f32 * per_frame;
             // Half of it is common to both sides.
-            let (a, b) = (self.noise.next(), self.noise.next());
-            *l += self.level * self.filters[0].next(a).band;
-            *r += self.level * self.filters[1].next(0.6 * a + 0.8 * b).band;
+            *l += level * first.next(common[i]).band;
+            *r += level * second.next(0.6 * common[i] + 0.8 * own[i]).band;
         }
+        self.filters = [first, second];
         self.level = target;
     }
 }

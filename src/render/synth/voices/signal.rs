@@ -34,10 +34,24 @@ impl Sine {
     }
 }
 
+/// The sine of a number of turns, to within 1e-6 for a few of them; made to be worked out for several at once.
+#[inline(always)]
+pub(super) fn sine(turns: f32) -> f32 {
+    // Added and taken away again it leaves the nearest whole number.
+    const WHOLE: f32 = 12_582_912.0;
+    const POWERS: [f32; 5] = [-41.341_7, 81.605_25, -76.705_86, 42.058_693, -15.094_643];
+    let part = turns - ((turns + WHOLE) - WHOLE);
+    let x = part.abs().min(0.5 - part.abs()).copysign(part);
+    let y = x * x;
+    let [third, fifth, seventh, ninth, eleventh] = POWERS;
+    x * (std::f32::consts::TAU + y * (third + y * (fifth + y * (seventh + y * (ninth + y * eleventh)))))
+}
+
 /// A frequency as phase per frame; 2^32 is a full turn.
 #[inline]
 pub(super) fn turn(hz: f32) -> u32 {
-    (f64::from(hz) / f64::from(RATE) * 4_294_967_296.0) as u32
+    const PER_HERTZ: f64 = 4_294_967_296.0 / RATE as f64;
+    (f64::from(hz) * PER_HERTZ) as u32
 }
 
 const NOISE_BITS: u32 = 16;
@@ -70,6 +84,21 @@ impl Noise {
         self.at += 1;
         sample
     }
+
+    /// The next samples, as [`Self::next`] gives them one by one.
+    pub(super) fn fill(&mut self, mut samples: &mut [f32]) {
+        while !samples.is_empty() {
+            if self.at.is_multiple_of(RUN) {
+                self.at = (self.random.bits() as usize) & !(RUN - 1);
+            }
+            let from = self.at & ((1 << NOISE_BITS) - 1);
+            let count = samples.len().min(RUN - from % RUN);
+            let (now, rest) = samples.split_at_mut(count);
+            now.copy_from_slice(&self.table[from..from + count]);
+            self.at += count;
+            samples = rest;
+        }
+    }
 }
 
 /// The factor per frame of a decay by 60 dB in `seconds`.
@@ -85,12 +114,16 @@ pub(super) fn frames(seconds: f32) -> usize {
 /// -400 dB: keeps filters from denormal numbers in silence, in which processors are many times slower.
 const BARELY: f32 = 1e-20;
 
-/// A state-variable filter of second order (Zavalishin's topology-preserving form). Stable at any setting.
+/// A state-variable filter of second order (Zavalishin's topology-preserving form), solved for its state, so that a frame waits
+/// for three operations of the one before. Stable at any setting.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::render::synth) struct Filter {
-    g: f32,
+    /// 1 / Q.
     k: f32,
-    a: f32,
+    /// How each half of the state goes on, and what it takes from the other and from the input.
+    keep: [f32; 2],
+    across: f32,
+    fed: f32,
     one: f32,
     two: f32,
 }
@@ -112,9 +145,12 @@ impl Filter {
     }
 
     pub(in crate::render::synth) fn tune(&mut self, hz: f32, q: f32) {
-        self.g = (std::f32::consts::PI * hz.clamp(10.0, 0.45 * RATE) / RATE).tan();
+        let g = (std::f32::consts::PI * hz.clamp(10.0, 0.45 * RATE) / RATE).tan();
         self.k = 1.0 / q;
-        self.a = 1.0 / (1.0 + self.g * (self.g + self.k));
+        let a = 1.0 / (1.0 + g * (g + self.k));
+        self.across = 2.0 * g * a;
+        self.fed = g * self.across;
+        self.keep = [2.0 * a - 1.0, 1.0 - self.fed];
     }
 
     /// The same setting with the memory of another filter.
@@ -124,11 +160,12 @@ impl Filter {
 
     #[inline]
     pub(in crate::render::synth) fn next(&mut self, input: f32) -> Bands {
-        let high = (input + BARELY - (self.g + self.k) * self.one - self.two) * self.a;
-        let band = self.g * high + self.one;
-        let low = self.g * band + self.two;
-        self.one = self.g * high + band;
-        self.two = self.g * band + low;
+        let input = input + BARELY;
+        let one = self.keep[0] * self.one + (self.across * input - self.across * self.two);
+        let two = self.across * self.one + (self.fed * input + self.keep[1] * self.two);
+        let (band, low) = (0.5 * (self.one + one), 0.5 * (self.two + two));
+        let high = input - self.k * band - low;
+        (self.one, self.two) = (one, two);
         Bands { low, band, high }
     }
 }
@@ -140,8 +177,8 @@ pub(super) struct Bend {
     from: f32,
     rate: f32,
     vibrato: Vibrato,
-    /// Radians at the start of the note.
-    angle: f32,
+    /// Where in its swing the note starts.
+    turns: f32,
 }
 
 /// A pitch that swings.
@@ -165,7 +202,7 @@ impl Default for Vibrato {
 impl Bend {
     /// A pitch that stays.
     pub(super) fn still() -> Self {
-        Self { from: 0.0, rate: 0.0, vibrato: Vibrato::default(), angle: 0.0 }
+        Self { from: 0.0, rate: 0.0, vibrato: Vibrato::default(), turns: 0.0 }
     }
 
     /// Comes from `octaves` above the note, with a time constant in seconds.
@@ -177,7 +214,7 @@ impl Bend {
     /// Swings, a little differently in each note.
     pub(super) fn swing(&mut self, vibrato: Vibrato, random: &mut Random) {
         self.vibrato = Vibrato { hz: vibrato.hz * random.between(0.94, 1.06) as f32, ..vibrato };
-        self.angle = std::f32::consts::TAU * random.unit() as f32;
+        self.turns = random.unit() as f32;
     }
 
     /// Whether the pitch never moves.
@@ -188,13 +225,14 @@ impl Bend {
     /// The pitch as a multiple of the written one, `seconds` into the note.
     pub(super) fn ratio(&self, seconds: f32) -> f32 {
         let mut octaves = 0.0;
-        if self.from != 0.0 {
+        // After twelve time constants it has arrived.
+        if self.from != 0.0 && seconds * self.rate < 12.0 {
             octaves += self.from * (-seconds * self.rate).exp();
         }
         if self.vibrato.cents != 0.0 {
             let there = (seconds / self.vibrato.delay.max(0.01)).min(1.0);
-            let angle = self.angle + std::f32::consts::TAU * self.vibrato.hz * seconds;
-            octaves += self.vibrato.cents / 1200.0 * there * there * angle.sin();
+            octaves +=
+                self.vibrato.cents / 1200.0 * there * there * sine(self.turns + self.vibrato.hz * seconds);
         }
         octaves.exp2()
     }
@@ -212,10 +250,11 @@ mod tests {
 
     #[test]
     fn the_table_is_a_sine() {
-        let sine = Sine::table();
+        let table = Sine::table();
         for turn in [0.0, 0.1, 0.25, 0.5, 0.77, 0.999_f64] {
             let exact = (turn * std::f64::consts::TAU).sin();
-            assert!((f64::from(sine.at((turn * 4_294_967_296.0) as u32)) - exact).abs() < 1e-6, "{turn}");
+            assert!((f64::from(table.at((turn * 4_294_967_296.0) as u32)) - exact).abs() < 1e-6, "{turn}");
+            assert!((f64::from(sine(turn as f32 - 3.0)) - exact).abs() < 2e-6, "{turn}");
         }
     }
 

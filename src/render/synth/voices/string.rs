@@ -34,7 +34,8 @@ pub(super) fn knock(level: f32, hz: f32, q: f32, seconds: f32, random: &mut Rand
     let mut noise = Noise::new(random);
     let fall = decay(seconds * 2.0);
     let mut amplitude = level * 2.0;
-    let length = frames(seconds * 3.0);
+    // By then it has fallen by 66 dB.
+    let length = frames(seconds * 2.2);
     for (i, (left, right)) in canvas.left.iter_mut().zip(canvas.right.iter_mut()).take(length).enumerate() {
         let edge = (i.min(length - i) as f32 * (1.0 / 24.0)).min(1.0);
         let sample = edge * amplitude * filter.next(noise.next()).band;

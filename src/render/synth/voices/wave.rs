@@ -6,6 +6,7 @@ use realfft::{ComplexToReal, RealFftPlanner, num_complex::Complex};
 use serde::Deserialize;
 
 use super::signal::RATE;
+use crate::render::synth::lanes::widest;
 
 const BITS: u32 = 11;
 /// Samples of a period.
@@ -22,8 +23,8 @@ static INVERSE: LazyLock<Arc<dyn ComplexToReal<f32>>> =
 /// Two waves of one pitch that are read together, as a soft and a loud one.
 pub(super) struct Pair(Box<[[f32; 2]; SIZE + 1]>);
 
-/// One wave.
-pub(super) struct Table(Box<[f32; SIZE + 1]>);
+/// One wave: its samples, and how far it is from each to the next.
+pub(super) struct Table(Box<[[f32; 2]; SIZE]>);
 
 /// How many harmonics of a pitch are heard, at most `most`.
 pub(super) fn harmonics(hz: f32, most: usize) -> usize {
@@ -78,11 +79,23 @@ impl Pair {
 }
 
 impl Table {
-    /// The wave at a phase; 2^32 is a full turn.
-    #[inline]
-    pub(super) fn at(&self, phase: u32) -> f32 {
-        let (index, part) = place(phase);
-        self.0[index] + (self.0[index + 1] - self.0[index]) * part
+    /// As many frames as there is room for, from a phase on, `step` apart; 2^32 is a full turn.
+    pub(super) fn read<const FRAMES: usize>(&self, phase: u32, step: u32, out: &mut [f32; FRAMES]) {
+        widest(
+            #[inline(always)]
+            || {
+                let (mut indices, mut parts) = ([0_u32; FRAMES], [0.0_f32; FRAMES]);
+                for (frame, (index, part)) in indices.iter_mut().zip(&mut parts).enumerate() {
+                    let phase = phase.wrapping_add(step.wrapping_mul(frame as u32));
+                    *index = phase >> (32 - BITS);
+                    *part = ((phase >> (16 - BITS)) & 0xffff) as i32 as f32 * (1.0 / 65_536.0);
+                }
+                for ((out, index), part) in out.iter_mut().zip(indices).zip(parts) {
+                    let [sample, slope] = self.0[index as usize % SIZE];
+                    *out = sample + slope * part;
+                }
+            },
+        );
     }
 }
 
@@ -110,7 +123,7 @@ impl Shape {
             let amplitudes: Vec<f32> =
                 (1..=harmonics(top, usize::MAX)).map(|n| self.harmonic(n as f32)).collect();
             let wave = period(&amplitudes, 0.0);
-            Table(Box::new(std::array::from_fn(|i| wave[i % SIZE])))
+            Table(Box::new(std::array::from_fn(|i| [wave[i], wave[(i + 1) % SIZE] - wave[i]])))
         })
     }
 
@@ -137,7 +150,11 @@ mod tests {
 
     #[test]
     fn shapes_are_what_they_are_called() {
-        let at = |shape: Shape, turn: f64| shape.table(60.0).at((turn * 4_294_967_296.0) as u32);
+        let at = |shape: Shape, turn: f64| {
+            let mut read = [0.0];
+            shape.table(60.0).read((turn * 4_294_967_296.0) as u32, 0, &mut read);
+            read[0]
+        };
         assert!((at(Shape::Sine, 0.25) - 1.0).abs() < 1e-3);
         assert!((at(Shape::Triangle, 0.25) - 1.0).abs() < 1e-2 && at(Shape::Triangle, 0.5).abs() < 1e-2);
         assert!((at(Shape::Square, 0.25) - 1.0).abs() < 0.02 && (at(Shape::Square, 0.75) + 1.0).abs() < 0.02);
@@ -147,7 +164,7 @@ mod tests {
     #[test]
     fn no_harmonic_lies_above_the_audible_range() {
         for hz in [30.0, 440.0, 1234.5, 4186.0] {
-            let wave: Vec<f32> = Shape::Saw.table(hz).0[..SIZE].to_vec();
+            let wave: Vec<f32> = Shape::Saw.table(hz).0.iter().map(|[sample, _]| *sample).collect();
             let spectrum = RealFftPlanner::new().plan_fft_forward(SIZE);
             let mut bins = spectrum.make_output_vec();
             spectrum.process(&mut wave.clone(), &mut bins).unwrap();
