@@ -212,7 +212,8 @@ fn health_says_whether_a_job_would_be_taken() {
         json!({"status": "ok", "version": "0.1.0", "uptime_seconds": 61.0, "ready": ready, "not_ready": not_ready,
             "device": {"kind": "cpu", "name": "a processor", "threads": 2},
             "engines": [{"name": "synth", "available": true, "default": true, "reason": "built in", "sample_rate": 48000,
-                "channels": 2, "stems": true, "notes": true, "longest_section_seconds": null, "licence": null}],
+                "channels": 2, "stems": true, "notes": true, "continues": false, "follows_melody": false,
+                "longest_section_seconds": null, "licence": null, "model": null, "dtype": null, "device": null, "loaded": false}],
             "queue": {"queued": 1, "running": 1, "capacity": 8, "workers": 1}, "store": "memory"})
     };
     for (ready, expected) in [(true, 0), (false, 6)] {
