@@ -25,3 +25,28 @@ pub(super) fn widest<T>(work: impl FnOnce() -> T) -> T {
 fn avx2<T>(work: impl FnOnce() -> T) -> T {
     work()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_width_changes_no_bit() {
+        let input: [f32; 100] = std::array::from_fn(|i| 1.0 / (i as f32 + 1.1));
+        let work = |scale: f32| {
+            let mut sum = 0.0_f32;
+            let products = input.map(|x| x * scale + 1e-3 / (x + scale));
+            for (a, b) in products.iter().zip(&input) {
+                sum += a * b - 0.7 * sum;
+            }
+            (products, sum)
+        };
+        assert_eq!(
+            widest(
+                #[inline(always)]
+                || work(0.3)
+            ),
+            work(0.3)
+        );
+    }
+}
