@@ -5,6 +5,7 @@ use super::{
     instrument::{GROUPS, Instrument, Strip},
     reverb::{BLOCK, Reverb},
     score::Duty,
+    stretches::{Lanes, each, sweep},
     track::Stereo,
     voices::{Filter, RATE, pan},
 };
@@ -137,17 +138,24 @@ fn shape(track: &mut Stereo, strip: Strip, presence: f32, gain: f32) {
     let mut rumble = [Filter::new(strip.high_pass, 0.7); 2];
     let mut bells = [Filter::new(PRESENCE_HZ, PRESENCE_Q); 2];
     let lift = (presence - 1.0) / PRESENCE_Q;
-    let mut low_side = 0.0_f32;
-    for (left, right) in track.left.iter_mut().zip(track.right.iter_mut()) {
-        let (mut l, mut r) = (to_left * rumble[0].next(*left).high, to_right * rumble[1].next(*right).high);
-        if lift != 0.0 {
-            l += lift * bells[0].next(l).band;
-            r += lift * bells[1].next(r).band;
-        }
-        let (middle, side) = (0.5 * (l + r), 0.5 * (l - r));
-        low_side = (1.0 - mono) * low_side + (mono * side + BARELY);
-        let side = side - low_side;
-        *left = gain * (middle + side);
-        *right = gain * (middle - side);
-    }
+    let mut low_side = Lanes::default();
+    sweep(
+        track.sides(),
+        #[inline(always)]
+        |blocks| {
+            each(blocks, &mut rumble, |x, filter| filter.next(x).high);
+            if lift != 0.0 {
+                each(blocks, &mut bells, |x, filter| x + filter.next(x).band * lift);
+            }
+            let [left, right] = blocks;
+            for (left, right) in left.iter_mut().zip(right) {
+                let (l, r) = (*left * to_left, *right * to_right);
+                let (middle, side) = ((l + r) * 0.5, (l - r) * 0.5);
+                low_side = low_side * (1.0 - mono) + (side * mono + BARELY);
+                let side = side - low_side;
+                *left = (middle + side) * gain;
+                *right = (middle - side) * gain;
+            }
+        },
+    );
 }

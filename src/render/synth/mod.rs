@@ -16,6 +16,7 @@ mod track;
 mod console;
 mod mixdown;
 mod stage;
+mod stretches;
 mod played;
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@ use super::{
     instrument::Instrument,
     mixdown,
     score::{Duty, Note, Tone},
-    voices::{self, Articulation, Canvas, Cue, Hits, RATE, Texture},
+    voices::{self, Articulation, Canvas, Cue, RATE, Sampler, Stroke, Texture},
 };
 use crate::audio::Random;
 
@@ -62,6 +62,10 @@ pub(super) struct Stereo {
 impl Stereo {
     pub(super) fn silence(frames: usize) -> Self {
         Self { left: vec![0.0; frames], right: vec![0.0; frames] }
+    }
+
+    pub(super) fn sides(&mut self) -> [&mut [f32]; 2] {
+        [&mut self.left, &mut self.right]
     }
 
     fn add(&mut self, other: &Self) {
@@ -166,27 +170,16 @@ impl Part<'_> {
     /// Plays them once. No two takes are alike, nor quite together.
     fn play(&self, take: usize, span: Span, sound: &mut Stereo, goes_on: &dyn Fn() -> bool) -> Option<()> {
         let voice = self.instrument.voice();
-        let mut hits = Hits::new(self.random(take, "hits").bits());
-        for (number, note) in self.notes.iter().enumerate() {
+        let strokes: Vec<(Stroke, Cue)> = (0..self.notes.len()).map(|number| self.stroke(number)).collect();
+        let seed = self.random(take, "samples").bits();
+        let mut sampler = Sampler::new(voice, seed, span.total, strokes.iter().copied());
+        for (number, (note, (stroke, cue))) in self.notes.iter().zip(strokes).enumerate() {
             if !goes_on() {
                 return None;
             }
             let mut random = self.random(take, &number.to_string());
             let late = if take == 0 { 0.0 } else { LATE_SECONDS * random.unit() };
-            let mut canvas = canvas_from(sound, span, note.at + late);
-            let cue = self.cue(note);
-            match note.tone {
-                Tone::Hit(drum) => hits.play(voice, drum, &cue, &mut random, &mut canvas),
-                Tone::Pitch(_) => {
-                    let before = self.before(number);
-                    let how = Articulation {
-                        mute: note.mute,
-                        legato: note.legato || voice.glides(),
-                        accent: f32::from(u8::from(note.accent)),
-                    };
-                    voice.play(&cue.articulated(how, before), &mut random, &mut canvas);
-                }
-            }
+            sampler.play(stroke, &cue, &mut random, &mut canvas_from(sound, span, note.at + late));
         }
         if let (Some(first), Some(last)) = (self.notes.first(), self.notes.last()) {
             let seconds = last.at + last.seconds - first.at;
@@ -206,6 +199,23 @@ impl Part<'_> {
     fn random(&self, take: usize, purpose: &str) -> Random {
         let take = if take == 0 { String::new() } else { format!(" take {take}") };
         Random::stream(self.seed, &format!("{} {:?}{take} {purpose}", self.instrument.name(), self.duty))
+    }
+
+    /// What note `number` asks of a player.
+    fn stroke(&self, number: usize) -> (Stroke, Cue) {
+        let note = &self.notes[number];
+        let cue = self.cue(note);
+        match note.tone {
+            Tone::Hit(drum) => (Stroke::Hit(drum), cue),
+            Tone::Pitch(_) => {
+                let how = Articulation {
+                    mute: note.mute,
+                    legato: note.legato || self.instrument.voice().glides(),
+                    accent: f32::from(u8::from(note.accent)),
+                };
+                (Stroke::Note, cue.articulated(how, self.before(number)))
+            }
+        }
     }
 
     fn cue(&self, note: &Note) -> Cue {

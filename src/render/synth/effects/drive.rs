@@ -5,7 +5,12 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use crate::render::synth::{lanes::widest, track::Stereo, voices::Filter};
+use crate::render::synth::{
+    lanes::widest,
+    stretches::{each, sweep},
+    track::Stereo,
+    voices::Filter,
+};
 
 /// An amplifier.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -39,18 +44,20 @@ impl Drive {
     pub(super) fn apply(self, sound: &mut Stereo) {
         let gain = 1.0 + 45.0 * self.amount * self.amount;
         let level = USUAL / soften(gain * USUAL);
-        for side in [&mut sound.left, &mut sound.right] {
-            if self.cabinet {
-                // What is muddy when it is driven goes out before.
-                let mut tight = Filter::new(130.0, 0.6);
-                for sample in side.iter_mut() {
-                    *sample = tight.next(*sample).high;
-                }
-            }
+        if self.cabinet {
+            // What is muddy when it is driven goes out before.
+            let mut tight = [Filter::new(130.0, 0.6); 2];
+            sweep(
+                sound.sides(),
+                #[inline(always)]
+                |blocks| each(blocks, &mut tight, |frame, tight| tight.next(frame).high),
+            );
+        }
+        for side in sound.sides() {
             saturate(side, gain, level);
-            if self.cabinet {
-                speak(side);
-            }
+        }
+        if self.cabinet {
+            speak(sound);
         }
     }
 }
@@ -104,16 +111,21 @@ fn convolve(taps: &[f32; TAPS], input: &[f32], out: &mut [f32]) {
 }
 
 /// A loudspeaker in a box: nothing below 90 Hz, a rise around 2.4 kHz, little above 4.8 kHz.
-fn speak(side: &mut [f32]) {
-    let mut box_ = Filter::new(95.0, 0.9);
-    let mut rise = Filter::new(2400.0, 1.1);
-    let mut scoop = Filter::new(480.0, 0.9);
-    let mut top = [Filter::new(4800.0, 0.8), Filter::new(5600.0, 0.6)];
-    for sample in side {
-        let mut x = box_.next(*sample).high;
-        x += 0.5 * rise.next(x).band;
-        x -= 0.28 * scoop.next(x).band;
-        x = top[0].next(x).low;
-        *sample = top[1].next(x).low;
-    }
+fn speak(sound: &mut Stereo) {
+    let mut box_ = [Filter::new(95.0, 0.9); 2];
+    let mut rise = [Filter::new(2400.0, 1.1); 2];
+    let mut scoop = [Filter::new(480.0, 0.9); 2];
+    let mut top = [[Filter::new(4800.0, 0.8); 2], [Filter::new(5600.0, 0.6); 2]];
+    sweep(
+        sound.sides(),
+        #[inline(always)]
+        |blocks| {
+            each(blocks, &mut box_, |x, filter| filter.next(x).high);
+            each(blocks, &mut rise, |x, filter| x + filter.next(x).band * 0.5);
+            each(blocks, &mut scoop, |x, filter| x - filter.next(x).band * 0.28);
+            for top in &mut top {
+                each(blocks, top, |x, filter| filter.next(x).low);
+            }
+        },
+    );
 }

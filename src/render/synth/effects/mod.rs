@@ -14,6 +14,7 @@ mod tremolo;
 use serde::Deserialize;
 
 use super::{
+    stretches::{each, sweep},
     track::Stereo,
     voices::{Filter, RATE},
 };
@@ -71,10 +72,11 @@ impl Effects {
         }
         if let Some(tone) = &self.tone {
             let mut filters = [Filter::new(tone.low_pass, 0.7); 2];
-            for (left, right) in sound.left.iter_mut().zip(&mut sound.right) {
-                *left = filters[0].next(*left).low;
-                *right = filters[1].next(*right).low;
-            }
+            sweep(
+                sound.sides(),
+                #[inline(always)]
+                |blocks| each(blocks, &mut filters, |frame, filter| filter.next(frame).low),
+            );
         }
         if let Some(chorus) = &self.chorus {
             chorus.apply(sound, clock);

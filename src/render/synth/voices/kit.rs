@@ -133,12 +133,9 @@ fn recipe(make: &str, drum: Drum) -> &'static [Layer] {
 }
 
 impl Kit {
-    /// After how many seconds a piece of the kit is silent at the latest; nothing when it sounds as long as it is held.
-    pub(super) fn seconds(&self, drum: Drum) -> Option<f32> {
-        recipe(&self.make, drum)
-            .iter()
-            .map(Layer::longest)
-            .try_fold(0.0, |longest: f32, layer| Some(longest.max(layer?)))
+    /// Whether a piece of the kit sounds as long as it is held.
+    pub(super) fn holds(&self, drum: Drum) -> bool {
+        recipe(&self.make, drum).iter().any(|layer| layer.of == Material::Rise)
     }
 
     /// Plays one piece of the kit. The cue's pitch tunes what has one.
@@ -159,14 +156,6 @@ impl Kit {
 }
 
 impl Layer {
-    /// After how many seconds it is silent, by 100 dB; nothing when it sounds as long as it is held.
-    fn longest(&self) -> Option<f32> {
-        let [times, every_ms, _] = self.times;
-        let late = 0.001 * (self.after_ms + times * every_ms * (1.0 + self.scatter.abs()) + self.attack_ms);
-        let mode = self.modes.iter().map(|mode| mode[2]).fold(1.0, f32::max);
-        (self.of != Material::Rise).then_some(late + 1.75 * mode * self.seconds + 0.1)
-    }
-
     fn strike(&self, level: f32, loose: f32, cue: &Cue, random: &mut Random, canvas: &mut Canvas<'_>) {
         let unit = if self.tuned { cue.hz } else { 1.0 } * (1.0 + self.loose * (loose - 1.0));
         let bright = cue.brightness.clamp(0.7, 1.3) * (1.0 + self.bright * (cue.velocity - 0.7));

@@ -18,10 +18,10 @@ mod bowed;
 mod blown;
 mod choir;
 mod kit;
-mod hits;
+mod sampler;
 mod texture;
 
-pub(super) use hits::Hits;
+pub(super) use sampler::{Sampler, Stroke};
 pub(super) use signal::{Filter, RATE, pan};
 pub(super) use texture::{Texture, Weather};
 
@@ -129,35 +129,37 @@ impl Voice {
         matches!(self, Self::Patch(patch) if patch.glides())
     }
 
-    /// Adds one pitched note to the canvas.
-    pub(super) fn play(&self, cue: &Cue, random: &mut Random, canvas: &mut Canvas<'_>) {
-        match self {
-            Self::Piano(piano) => piano.play(cue, random, canvas),
-            Self::Pluck(pluck) => pluck.play(cue, random, canvas),
-            Self::Modal(modal) => modal.play(cue, random, canvas),
-            Self::Fm(fm) => fm.play(cue, random, canvas),
-            Self::Patch(patch) => patch.play(cue, random, canvas),
-            Self::Organ(organ) => organ.play(&Cue { from_hz: None, ..*cue }, random, canvas),
-            Self::Bowed(bowed) => bowed.play(cue, random, canvas),
-            Self::Blown(blown) => blown.play(cue, random, canvas),
-            Self::Choir(choir) => choir.play(cue, random, canvas),
-            // Kits have no pitched notes, textures no notes: the composer writes none.
-            Self::Kit(_) | Self::Texture { .. } => {}
+    /// Adds a note or a hit to the canvas.
+    fn strike(&self, stroke: Stroke, cue: &Cue, random: &mut Random, canvas: &mut Canvas<'_>) {
+        match (self, stroke) {
+            (Self::Kit(kit), Stroke::Hit(drum)) => kit.play(drum, cue, random, canvas),
+            (Self::Piano(piano), Stroke::Note) => piano.play(cue, random, canvas),
+            (Self::Pluck(pluck), Stroke::Note) => pluck.play(cue, random, canvas),
+            (Self::Modal(modal), Stroke::Note) => modal.play(cue, random, canvas),
+            (Self::Fm(fm), Stroke::Note) => fm.play(cue, random, canvas),
+            (Self::Patch(patch), Stroke::Note) => patch.play(cue, random, canvas),
+            (Self::Organ(organ), Stroke::Note) => organ.play(&Cue { from_hz: None, ..*cue }, random, canvas),
+            (Self::Bowed(bowed), Stroke::Note) => bowed.play(cue, random, canvas),
+            (Self::Blown(blown), Stroke::Note) => blown.play(cue, random, canvas),
+            (Self::Choir(choir), Stroke::Note) => choir.play(cue, random, canvas),
+            // Kits have no pitched notes, only kits have hits, and textures have neither: the composer writes none.
+            (Self::Kit(_), Stroke::Note) | (Self::Texture { .. }, _) | (_, Stroke::Hit(_)) => {}
         }
     }
 
-    /// After how many seconds a hit is over; nothing when that depends on how long it is held.
-    fn hit_seconds(&self, drum: Drum) -> Option<f32> {
-        match self {
-            Self::Kit(kit) => kit.seconds(drum),
-            _ => Some(0.0),
-        }
+    /// Whether a hit sounds as long as it is held.
+    fn holds(&self, drum: Drum) -> bool {
+        matches!(self, Self::Kit(kit) if kit.holds(drum))
     }
 
-    /// Adds one hit to the canvas. The cue's pitch is what tuned drums are tuned to.
-    fn hit(&self, drum: Drum, cue: &Cue, random: &mut Random, canvas: &mut Canvas<'_>) {
-        if let Self::Kit(kit) = self {
-            kit.play(drum, cue, random, canvas);
+    /// How many of a kind are told apart by what is drawn, when they last so long.
+    fn variations(&self, seconds: f32) -> usize {
+        match self {
+            Self::Kit(_) => sampler::MOST,
+            Self::Piano(_) | Self::Pluck(_) | Self::Modal(_) | Self::Fm(_) => 3,
+            // They differ in little more than where their waves start, which is heard when they come soon after each other.
+            _ if seconds < 0.7 => 2,
+            _ => 1,
         }
     }
 

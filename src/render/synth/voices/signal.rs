@@ -1,6 +1,9 @@
 //! The small parts that voices are made of: a sine, noise, filters, decays, a moving pitch.
 
-use std::sync::LazyLock;
+use std::{
+    ops::{Add, Mul, Sub},
+    sync::LazyLock,
+};
 
 use serde::Deserialize;
 
@@ -117,26 +120,37 @@ const BARELY: f32 = 1e-20;
 /// A state-variable filter of second order (Zavalishin's topology-preserving form), solved for its state, so that a frame waits
 /// for three operations of the one before. Stable at any setting.
 #[derive(Clone, Copy, Debug, Default)]
-pub(in crate::render::synth) struct Filter {
+pub(in crate::render::synth) struct Filter<V = f32> {
     /// 1 / Q.
     k: f32,
     /// How each half of the state goes on, and what it takes from the other and from the input.
     keep: [f32; 2],
     across: f32,
     fed: f32,
-    one: f32,
-    two: f32,
+    one: V,
+    two: V,
 }
 
 /// The outputs of a [`Filter`].
 #[derive(Clone, Copy, Debug)]
-pub(in crate::render::synth) struct Bands {
-    pub(in crate::render::synth) low: f32,
-    pub(in crate::render::synth) band: f32,
-    pub(in crate::render::synth) high: f32,
+pub(in crate::render::synth) struct Bands<V = f32> {
+    pub(in crate::render::synth) low: V,
+    pub(in crate::render::synth) band: V,
+    pub(in crate::render::synth) high: V,
 }
 
-impl Filter {
+/// What a filter works on: a sample, or several side by side.
+pub(in crate::render::synth) trait Value:
+    Copy + Default + Add<Output = Self> + Sub<Output = Self> + Mul<f32, Output = Self> + Add<f32, Output = Self>
+{
+}
+
+impl<V> Value for V where
+    V: Copy + Default + Add<Output = V> + Sub<Output = V> + Mul<f32, Output = V> + Add<f32, Output = V>
+{
+}
+
+impl<V: Value> Filter<V> {
     /// A filter at a frequency; `q` of 0.707 has no resonance.
     pub(in crate::render::synth) fn new(hz: f32, q: f32) -> Self {
         let mut filter = Self::default();
@@ -158,13 +172,13 @@ impl Filter {
         Self { one: other.one, two: other.two, ..self }
     }
 
-    #[inline]
-    pub(in crate::render::synth) fn next(&mut self, input: f32) -> Bands {
+    #[inline(always)]
+    pub(in crate::render::synth) fn next(&mut self, input: V) -> Bands<V> {
         let input = input + BARELY;
-        let one = self.keep[0] * self.one + (self.across * input - self.across * self.two);
-        let two = self.across * self.one + (self.fed * input + self.keep[1] * self.two);
-        let (band, low) = (0.5 * (self.one + one), 0.5 * (self.two + two));
-        let high = input - self.k * band - low;
+        let one = self.one * self.keep[0] + (input * self.across - self.two * self.across);
+        let two = self.one * self.across + (input * self.fed + self.two * self.keep[1]);
+        let (band, low) = ((self.one + one) * 0.5, (self.two + two) * 0.5);
+        let high = input - band * self.k - low;
         (self.one, self.two) = (one, two);
         Bands { low, band, high }
     }

@@ -1,0 +1,268 @@
+//! One player's notes and hits. What is played more than once is made a few times and from then on mixed from what was kept, as a
+//! sampler does; a note that comes once is made just as it is written.
+
+use std::collections::BTreeMap;
+
+use super::{Canvas, Cue, Voice, signal::RATE};
+use crate::{audio::Random, render::synth::style::Drum};
+
+/// Forces that are told apart; between them only the level differs.
+const FORCES: f32 = 12.0;
+/// The level follows the force by this power between two of them.
+const TOUCH: f32 = 1.2;
+/// Lengths that are told apart, per doubling: a note is held 3 % longer or shorter than written at most.
+const LENGTHS: f32 = 12.0;
+/// Ways of muting that are told apart.
+const MUTES: f32 = 8.0;
+/// Nothing pauses for so many frames and then sounds again.
+const PAUSE: usize = RATE as usize / 4;
+/// Kept samples of a player, at most: those past it are made again.
+const ROOM: usize = 16 << 20;
+
+/// What a player is to do.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::render::synth) enum Stroke {
+    /// A note of the cue's pitch.
+    Note,
+    /// A hit; the cue's pitch is what tuned drums are tuned to.
+    Hit(Drum),
+}
+
+/// What sounds alike, but for its level and for what is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Kind {
+    drum: Option<Drum>,
+    /// Bits of the pitch, of the pitch before and of the brightness.
+    hz: u32,
+    from_hz: Option<u32>,
+    brightness: u32,
+    force: u8,
+    length: Option<i16>,
+    mute: u8,
+}
+
+/// How often a kind is still to come, how often it came, and what was kept of it.
+#[derive(Debug, Default)]
+struct Uses {
+    planned: usize,
+    played: usize,
+    kept: [Option<Sound>; MOST],
+}
+
+type Sound = [Vec<f32>; 2];
+
+/// Variations of a kind, at most.
+pub(super) const MOST: usize = 4;
+
+/// A player. What is kept depends on `seed` and its kind alone, not on what was played before.
+#[derive(Debug)]
+pub(in crate::render::synth) struct Sampler<'a> {
+    voice: &'a Voice,
+    seed: u64,
+    uses: BTreeMap<Kind, Uses>,
+    /// Samples that are kept.
+    samples: usize,
+    /// Silence as long as what can be heard of a note at most.
+    blank: Sound,
+}
+
+impl<'a> Sampler<'a> {
+    /// A player of `strokes`, each of which is then to be played once; none is heard for more than `frames`.
+    pub(in crate::render::synth) fn new(
+        voice: &'a Voice,
+        seed: u64,
+        frames: usize,
+        strokes: impl Iterator<Item = (Stroke, Cue)>,
+    ) -> Self {
+        let mut uses = BTreeMap::<Kind, Uses>::new();
+        for (stroke, cue) in strokes {
+            uses.entry(Kind::of(voice, stroke, &cue)).or_default().planned += 1;
+        }
+        Self { voice, seed, uses, samples: 0, blank: [vec![0.0; frames], vec![0.0; frames]] }
+    }
+
+    /// Adds a stroke to the canvas. `random` is its own, for what is made just once.
+    pub(in crate::render::synth) fn play(
+        &mut self,
+        stroke: Stroke,
+        cue: &Cue,
+        random: &mut Random,
+        canvas: &mut Canvas<'_>,
+    ) {
+        let kind = Kind::of(self.voice, stroke, cue);
+        let uses = self.uses.entry(kind).or_default();
+        let variations = self.voice.variations(kind.cue(cue).seconds);
+        let variation = uses.played % variations;
+        // This one and those to come.
+        let left = uses.planned.saturating_sub(uses.played).div_ceil(variations);
+        let first = uses.played < variations;
+        uses.played += 1;
+        if first && left <= 1 {
+            return self.voice.strike(stroke, cue, random, canvas);
+        }
+        let gain = (cue.velocity / kind.velocity()).powf(TOUCH);
+        let slot = &mut uses.kept[variation];
+        if let Some(sound) = slot {
+            mix(sound, gain, canvas);
+            if left <= 1 {
+                self.samples -= sound[0].len();
+                *slot = None;
+            }
+            return;
+        }
+        let mut random = Random::stream(self.seed, &format!("{kind:?} {variation}"));
+        let [blank_left, blank_right] = &mut self.blank;
+        self.voice.strike(
+            stroke,
+            &kind.cue(cue),
+            &mut random,
+            &mut Canvas { left: blank_left, right: blank_right },
+        );
+        let end = end(blank_left, blank_right);
+        let sides = [&mut blank_left[..end], &mut blank_right[..end]];
+        if left > 1 && self.samples + end <= ROOM {
+            let sound = sides.map(|side| side.to_vec());
+            mix(&sound, gain, canvas);
+            self.samples += end;
+            *slot = Some(sound);
+        } else {
+            mix(&[&*sides[0], &*sides[1]], gain, canvas);
+        }
+        blank_left[..end].fill(0.0);
+        blank_right[..end].fill(0.0);
+    }
+}
+
+impl Kind {
+    fn of(voice: &Voice, stroke: Stroke, cue: &Cue) -> Self {
+        let drum = match stroke {
+            Stroke::Note => None,
+            Stroke::Hit(drum) => Some(drum),
+        };
+        let length = (LENGTHS * cue.seconds.max(1e-3).log2()).round() as i16;
+        Self {
+            drum,
+            hz: cue.hz.to_bits(),
+            from_hz: cue.from_hz.map(f32::to_bits),
+            brightness: cue.brightness.to_bits(),
+            force: (cue.velocity * FORCES).round().max(1.0) as u8,
+            length: drum.is_none_or(|drum| voice.holds(drum)).then_some(length),
+            mute: (cue.mute * MUTES).round() as u8,
+        }
+    }
+
+    fn velocity(&self) -> f32 {
+        f32::from(self.force) / FORCES
+    }
+
+    /// The cue of one of this kind as it stands for all of them.
+    fn cue(&self, cue: &Cue) -> Cue {
+        Cue {
+            velocity: self.velocity(),
+            seconds: self.length.map_or(cue.seconds, |length| (f32::from(length) / LENGTHS).exp2()),
+            mute: f32::from(self.mute) / MUTES,
+            ..*cue
+        }
+    }
+}
+
+/// The frame from which on both sides are silent.
+fn end(left: &[f32], right: &[f32]) -> usize {
+    let silent = |side: &[f32]| side.iter().fold(0, |bits, sample| bits | sample.to_bits()) << 1 == 0;
+    let pauses = left.chunks(PAUSE).zip(right.chunks(PAUSE)).position(|(l, r)| silent(l) && silent(r));
+    let within = pauses.map_or(left.len(), |pause| pause * PAUSE);
+    let last = |side: &[f32]| side[..within].iter().rposition(|sample| *sample != 0.0).map_or(0, |at| at + 1);
+    last(left).max(last(right))
+}
+
+fn mix(sound: &[impl AsRef<[f32]>; 2], gain: f32, canvas: &mut Canvas<'_>) {
+    for (side, kept) in [&mut *canvas.left, &mut *canvas.right].into_iter().zip(sound) {
+        for (sample, kept) in side.iter_mut().zip(kept.as_ref()) {
+            *sample += gain * kept;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::synth::{
+        instrument::{Family, Instrument},
+        style::Drum,
+    };
+
+    const FRAMES: usize = 16 * RATE as usize;
+
+    /// The sound of each of some equal strokes.
+    fn played(voice: &Voice, stroke: Stroke, cue: Cue, count: usize) -> Vec<Sound> {
+        let mut sampler = Sampler::new(voice, 7, FRAMES, std::iter::repeat_n((stroke, cue), count));
+        (0..count)
+            .map(|number| {
+                let mut sound = [vec![0.0; FRAMES], vec![0.0; FRAMES]];
+                let [left, right] = &mut sound;
+                sampler.play(stroke, &cue, &mut Random::new(number as u64), &mut Canvas { left, right });
+                sound
+            })
+            .collect()
+    }
+
+    fn alone(voice: &Voice, stroke: Stroke, cue: Cue, random: &mut Random) -> Sound {
+        let mut sound = [vec![0.0; FRAMES], vec![0.0; FRAMES]];
+        let [left, right] = &mut sound;
+        voice.strike(stroke, &cue, random, &mut Canvas { left, right });
+        sound
+    }
+
+    /// A note of half a second and of a force that need no rounding.
+    fn cue(hz: f32) -> Cue {
+        Cue::plain(hz, 0.5, 8.0 / FORCES)
+    }
+
+    #[test]
+    fn what_is_kept_is_the_whole_sound() {
+        for instrument in Instrument::all().filter(|instrument| instrument.family() != Family::Texture) {
+            let voice = instrument.voice();
+            let drums = [Drum::Kick, Drum::Snare, Drum::Clap, Drum::Crash, Drum::Guiro, Drum::Swell, Drum::Impact];
+            let strokes = if matches!(voice, Voice::Kit(_)) { drums.map(Stroke::Hit).to_vec() } else { vec![Stroke::Note] };
+            for stroke in strokes {
+                let cue = cue(220.0);
+                let kind = Kind::of(voice, stroke, &cue);
+                let count = 3 * voice.variations(cue.seconds);
+                for (number, sound) in played(voice, stroke, cue, count).iter().enumerate() {
+                    let stream = format!("{kind:?} {}", number % voice.variations(cue.seconds));
+                    let whole = alone(voice, stroke, cue, &mut Random::stream(7, &stream));
+                    assert!(*sound == whole, "{} {stroke:?} {number}", instrument.name());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_comes_once_is_made_as_written() {
+        let piano = Instrument::named("piano").unwrap().voice();
+        let cue = Cue { seconds: 0.437, velocity: 0.613, mute: 0.07, ..cue(330.0) };
+        assert!(played(piano, Stroke::Note, cue, 1)[0] == alone(piano, Stroke::Note, cue, &mut Random::new(0)));
+    }
+
+    #[test]
+    fn force_is_heard_between_two_forces_that_are_kept() {
+        let drums = Instrument::named("drums").unwrap().voice();
+        let peak = |velocity: f32| {
+            let strokes = played(drums, Stroke::Hit(Drum::Snare), Cue { velocity, ..cue(73.4) }, 12);
+            strokes[0][0].iter().fold(0.0_f32, |peak, sample| peak.max(sample.abs()))
+        };
+        let (soft, exact, hard) = (peak(7.7 / FORCES), peak(8.0 / FORCES), peak(8.3 / FORCES));
+        assert!(soft < 0.97 * exact && hard > 1.03 * exact, "{soft} {exact} {hard}");
+    }
+
+    #[test]
+    fn lengths_and_mutes_are_hardly_changed() {
+        let guitar = Instrument::named("guitar").unwrap().voice();
+        for n in 0..200 {
+            let cue = Cue { seconds: 0.03 + 0.037 * n as f32, mute: 0.005 * n as f32, ..cue(110.0) };
+            let kept = Kind::of(guitar, Stroke::Note, &cue).cue(&cue);
+            assert!((kept.seconds / cue.seconds - 1.0).abs() < 0.03, "{} for {}", kept.seconds, cue.seconds);
+            assert!((kept.mute - cue.mute).abs() < 0.07, "{} for {}", kept.mute, cue.mute);
+        }
+    }
+}
