@@ -10,6 +10,7 @@ use super::{
     mixdown::Desk,
     score::{Duty, Note, Tone},
     space::Room,
+    spares::Spares,
     stage::Stage,
     style::Drum,
     track::{Span, Stereo, Track},
@@ -62,7 +63,9 @@ fn pitch(at: f64, seconds: f64, pitch: i32, velocity: f32) -> Note {
 /// One note of an instrument, without a room.
 fn one(instrument: Instrument, tone: i32, held: f64, velocity: f32, seconds: f64) -> Stereo {
     let notes = vec![pitch(0.05, held, tone, velocity)];
-    track(instrument, Duty::Ground, notes).render(span(seconds), &console(), &|| true).unwrap()
+    track(instrument, Duty::Ground, notes)
+        .render(span(seconds), &console(), &Spares::new(span(seconds).total), &|| true)
+        .unwrap()
 }
 
 fn pitched() -> impl Iterator<Item = Instrument> {
@@ -145,7 +148,8 @@ fn beat(who: Instrument) -> Vec<Note> {
 fn at_work(who: Instrument, duty: Duty) -> Stereo {
     let span = span(5.0);
     let console = console();
-    let sound = track(who, duty, work(who, duty)).render(span, &console, &|| true).unwrap();
+    let sound =
+        track(who, duty, work(who, duty)).render(span, &console, &Spares::new(span.total), &|| true).unwrap();
     let mut desk = Desk::new(span.total, false);
     desk.add(who, &sound);
     desk.mix.finish(&console, &[], 0, &|| true).unwrap()
@@ -341,7 +345,9 @@ fn every_kit_has_every_drum() {
     for who in Instrument::all().filter(|who| who.family() == Family::Kit) {
         for drum in Drum::ALL {
             let note = Note::new(0.0, 0.5, Tone::Hit(drum), 0.8);
-            let sound = track(who, Duty::Ground, vec![note]).render(span(6.0), &console(), &|| true).unwrap();
+            let sound = track(who, Duty::Ground, vec![note])
+                .render(span(6.0), &console(), &Spares::new(span(6.0).total), &|| true)
+                .unwrap();
             let loudest = peak(&sound.left).max(peak(&sound.right));
             assert!(loudest > 0.004, "{}: {drum:?} peaks at {loudest}", who.name());
             let end = peak(&sound.left[RATE * 6 - 4800..]);

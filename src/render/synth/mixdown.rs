@@ -143,9 +143,19 @@ fn shape(track: &mut Stereo, strip: Strip, presence: f32, gain: f32) {
         track.sides(),
         #[inline(always)]
         |blocks| {
-            each(blocks, &mut rumble, |x, filter| filter.next(x).high);
+            each(
+                blocks,
+                &mut rumble,
+                #[inline(always)]
+                |x, filter| filter.next(x).high,
+            );
             if lift != 0.0 {
-                each(blocks, &mut bells, |x, filter| x + filter.next(x).band * lift);
+                each(
+                    blocks,
+                    &mut bells,
+                    #[inline(always)]
+                    |x, filter| x + filter.next(x).band * lift,
+                );
             }
             let [left, right] = blocks;
             for (left, right) in left.iter_mut().zip(right) {

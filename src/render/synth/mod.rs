@@ -15,6 +15,7 @@ mod reverb;
 mod track;
 mod console;
 mod mixdown;
+mod spares;
 mod stage;
 mod stretches;
 mod played;

@@ -15,6 +15,7 @@ use std::{
 use super::{
     console::Console,
     mixdown::{Bus, Desk},
+    spares::Spares,
     track::{Span, Stereo, Track},
 };
 use crate::render::Watch;
@@ -55,14 +56,19 @@ impl Stage<'_> {
         let notes: usize = tracks.iter().map(|track| track.weight(span)).sum();
         let total = notes + buses * (span.total / (1 << 14) + 1);
         let progress = Progress::default();
+        let spares = Spares::new(span.total);
         let desk = self.each(
             tracks,
-            |track| track.render(span, console, &|| progress.goes_on()),
+            |track| track.render(span, console, &spares, &|| progress.goes_on()),
             &progress,
             total,
             Desk::new(span.total, stems),
-            |desk, number, sound| desk.add(tracks[number].instrument(), &sound),
+            |desk, number, sound| {
+                desk.add(tracks[number].instrument(), &sound);
+                spares.put(sound);
+            },
         )?;
+        drop(spares);
         let glue = console.glue(&desk.mix);
         let groups = desk.groups.len();
         let numbered: Vec<(usize, Bus)> = std::iter::once((groups, desk.mix))

@@ -7,7 +7,10 @@
 
 use std::ops::{Add, Mul, Sub};
 
-use super::{lanes::widest, voices::{Filter, RATE}};
+use super::{
+    lanes::widest,
+    voices::{Filter, RATE},
+};
 
 const LANES: usize = 8;
 /// Frames of a stretch that are worked on at a time.

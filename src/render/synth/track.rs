@@ -5,6 +5,7 @@ use super::{
     instrument::Instrument,
     mixdown,
     score::{Duty, Note, Tone},
+    spares::Spares,
     voices::{self, Articulation, Canvas, Cue, RATE, Sampler, Stroke, Texture},
 };
 use crate::audio::Random;
@@ -102,7 +103,13 @@ impl Track {
     }
 
     /// Renders it and sends it through its channel. `goes_on` is asked before each unit of work; `None` when it says no.
-    pub(super) fn render(&self, span: Span, console: &Console, goes_on: &dyn Fn() -> bool) -> Option<Stereo> {
+    pub(super) fn render(
+        &self,
+        span: Span,
+        console: &Console,
+        spares: &Spares,
+        goes_on: &dyn Fn() -> bool,
+    ) -> Option<Stereo> {
         match self {
             Self::Notes { instrument, duty, notes, seed, tuning, brightness } => {
                 let part = Part {
@@ -115,8 +122,8 @@ impl Track {
                     sixteenth: (15.0 / console.tempo_bpm) as f32,
                 };
                 let perform = |take: usize, place: f32| {
-                    let mut sound = Stereo::silence(span.total);
-                    part.play(take, span, &mut sound, goes_on)?;
+                    let mut sound = spares.take();
+                    part.play(take, span, &mut sound, spares, goes_on)?;
                     mixdown::channel(console, *instrument, (*duty, place), span.start, &mut sound);
                     Some(sound)
                 };
@@ -124,14 +131,16 @@ impl Track {
                 let (first, place) = takes.next()?;
                 let mut sound = perform(first, place)?;
                 for (take, place) in takes {
-                    sound.add(&perform(take, place)?);
+                    let other = perform(take, place)?;
+                    sound.add(&other);
+                    spares.put(other);
                     // Two takes are as strong as one.
                     sound.scale(std::f32::consts::FRAC_1_SQRT_2);
                 }
                 Some(sound)
             }
             Self::Texture { instrument, texture, gain_db, fade_in, fade_out } => {
-                let mut sound = Stereo::silence(span.total);
+                let mut sound = spares.take();
                 let until = (span.lead + span.frames + fade_out).min(span.total);
                 let mut canvas = Canvas { left: &mut sound.left[..until], right: &mut sound.right[..until] };
                 if !texture.play(span.start, &mut canvas, goes_on) {
@@ -168,11 +177,18 @@ struct Part<'a> {
 
 impl Part<'_> {
     /// Plays them once. No two takes are alike, nor quite together.
-    fn play(&self, take: usize, span: Span, sound: &mut Stereo, goes_on: &dyn Fn() -> bool) -> Option<()> {
+    fn play(
+        &self,
+        take: usize,
+        span: Span,
+        sound: &mut Stereo,
+        spares: &Spares,
+        goes_on: &dyn Fn() -> bool,
+    ) -> Option<()> {
         let voice = self.instrument.voice();
         let strokes: Vec<(Stroke, Cue)> = (0..self.notes.len()).map(|number| self.stroke(number)).collect();
         let seed = self.random(take, "samples").bits();
-        let mut sampler = Sampler::new(voice, seed, span.total, strokes.iter().copied());
+        let mut sampler = Sampler::new(voice, seed, spares.take(), strokes.iter().copied());
         for (number, (note, (stroke, cue))) in self.notes.iter().zip(strokes).enumerate() {
             if !goes_on() {
                 return None;
@@ -181,6 +197,7 @@ impl Part<'_> {
             let late = if take == 0 { 0.0 } else { LATE_SECONDS * random.unit() };
             sampler.play(stroke, &cue, &mut random, &mut canvas_from(sound, span, note.at + late));
         }
+        spares.put_silent(sampler.into_blank());
         if let (Some(first), Some(last)) = (self.notes.first(), self.notes.last()) {
             let seconds = last.at + last.seconds - first.at;
             let cue = Cue { seconds: seconds as f32, velocity: 0.7, ..self.cue(first) };

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Clock, tap};
+use super::{Clock, Past, STEP};
 use crate::render::synth::{track::Stereo, voices::RATE};
 
 /// A chorus.
@@ -27,15 +27,14 @@ impl Default for Chorus {
 
 const SHORTEST_MS: f32 = 7.0;
 const SWING_MS: f32 = 4.0;
-/// Frames between two settings of the delay, which moves evenly between them.
-const CONTROL: usize = 64;
 
 impl Chorus {
     pub(super) fn apply(&self, sound: &mut Stereo, clock: Clock) {
         let voices = self.voices.clamp(1, 4);
         let wet = self.mix / f32::from(voices).sqrt();
         for (side, apart) in [(&mut sound.left, 0.0), (&mut sound.right, 0.25)] {
-            let dry = side.clone();
+            let longest_ms = SHORTEST_MS + 1.3 * f32::from(voices) + 2.0 * SWING_MS * self.depth;
+            let dry = Past::new(side, 0.001 * RATE * longest_ms);
             for sample in side.iter_mut() {
                 *sample *= 1.0 - 0.5 * self.mix;
             }
@@ -46,19 +45,13 @@ impl Chorus {
                     let swing = 1.0 + clock.swing(frame, hz, apart);
                     0.001 * RATE * (SHORTEST_MS + 1.3 * f32::from(voice) + SWING_MS * self.depth * swing)
                 };
-                // The delay is set at frames of the piece, so that it does not depend on where the track starts.
-                let mut frame = 0;
-                while frame < side.len() {
-                    let into = (clock.start + frame as i64).rem_euclid(CONTROL as i64);
-                    let until = (frame + CONTROL - into as usize).min(side.len());
-                    let last = frame as i64 - into;
-                    let (from, to) = (delay(last), delay(last + CONTROL as i64));
-                    let step = (to - from) / CONTROL as f32;
-                    for (i, sample) in side[frame..until].iter_mut().enumerate() {
-                        *sample += wet * tap(&dry, frame + i, from + step * (into as usize + i) as f32);
+                clock.move_evenly(side.len(), delay, |frames, delays| {
+                    let mut copy = [0.0_f32; STEP];
+                    dry.tap(frames.start, delays, &mut copy);
+                    for (sample, copy) in side[frames].iter_mut().zip(copy) {
+                        *sample += wet * copy;
                     }
-                    frame = until;
-                }
+                });
             }
         }
     }

@@ -38,28 +38,29 @@ impl Delay {
             seconds *= 0.5;
         }
         let back = (seconds * f64::from(RATE)).round() as usize;
-        let frames = sound.left.len();
-        let (mut left, mut right) = (vec![0.0_f32; frames], vec![0.0_f32; frames]);
+        // What went in and what came out in the time between two echoes, left and right.
+        let mut heard = vec![[0.0_f32; 2]; back.max(1)];
+        let mut echoes = heard.clone();
+        let mut at = 0;
         // Each echo is a little duller and thinner.
         let mut dull = [Filter::new(4200.0, 0.6), Filter::new(4200.0, 0.6)];
         let mut thin = [Filter::new(220.0, 0.6), Filter::new(220.0, 0.6)];
-        for i in back..frames {
-            let past = i - back;
-            let (in_left, in_right) = (sound.left[past], sound.right[past]);
+        for (left, right) in sound.left.iter_mut().zip(&mut sound.right) {
+            let ([in_left, in_right], [echo_left, echo_right]) = (heard[at], echoes[at]);
             let (fed_left, fed_right) = if self.ping_pong {
                 // The first echo is on the left, whatever the place of the sound.
-                (0.5 * (in_left + in_right) + self.feedback * right[past], self.feedback.sqrt() * left[past])
+                (0.5 * (in_left + in_right) + self.feedback * echo_right, self.feedback.sqrt() * echo_left)
             } else {
-                (in_left + self.feedback * left[past], in_right + self.feedback * right[past])
+                (in_left + self.feedback * echo_left, in_right + self.feedback * echo_right)
             };
-            left[i] = thin[0].next(dull[0].next(fed_left).low).high;
-            right[i] =
+            let left_echo = thin[0].next(dull[0].next(fed_left).low).high;
+            let right_echo =
                 if self.ping_pong { fed_right } else { thin[1].next(dull[1].next(fed_right).low).high };
-        }
-        for (side, echoes) in [(&mut sound.left, left), (&mut sound.right, right)] {
-            for (sample, echo) in side.iter_mut().zip(echoes) {
-                *sample += self.level * echo;
-            }
+            heard[at] = [*left, *right];
+            echoes[at] = [left_echo, right_echo];
+            *left += self.level * left_echo;
+            *right += self.level * right_echo;
+            at = if at + 1 == heard.len() { 0 } else { at + 1 };
         }
     }
 }

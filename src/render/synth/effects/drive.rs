@@ -50,7 +50,14 @@ impl Drive {
             sweep(
                 sound.sides(),
                 #[inline(always)]
-                |blocks| each(blocks, &mut tight, |frame, tight| tight.next(frame).high),
+                |blocks| {
+                    each(
+                        blocks,
+                        &mut tight,
+                        #[inline(always)]
+                        |frame, tight| tight.next(frame).high,
+                    )
+                },
             );
         }
         for side in sound.sides() {
@@ -72,17 +79,22 @@ fn soften(x: f32) -> f32 {
 /// Softens samples and what lies halfway between them, and takes the mean of both over the band.
 fn saturate(side: &mut [f32], gain: f32, level: f32) {
     let taps = *HALFWAY;
-    // What was there before, with silence around.
-    let mut input = vec![0.0_f32; side.len() + BLOCK + 2 * TAPS];
-    input[TAPS..TAPS + side.len()].copy_from_slice(side);
-    for (start, block) in (0..).step_by(BLOCK).zip(side.chunks_mut(BLOCK)) {
+    // The samples around a block as they were: those before it, its own, and those behind it.
+    let mut around = [0.0_f32; BLOCK + 2 * TAPS];
+    let mut start = 0;
+    while start < side.len() {
+        let ahead = &side[start..side.len().min(start + BLOCK + TAPS)];
+        around[TAPS..TAPS + ahead.len()].copy_from_slice(ahead);
+        around[TAPS + ahead.len()..].fill(0.0);
+        let end = side.len().min(start + BLOCK);
+        let block = &mut side[start..end];
         widest(
             #[inline(always)]
             || {
                 let shape = |x: f32| level * soften(gain * x);
                 // From half the taps before the block to half of them behind it.
                 let mut between = [0.0_f32; BLOCK + TAPS];
-                convolve(&taps, &input[start + 1..], &mut between);
+                convolve(&taps, &around[1..], &mut between);
                 for sample in &mut between {
                     *sample = shape(*sample);
                 }
@@ -94,6 +106,8 @@ fn saturate(side: &mut [f32], gain: f32, level: f32) {
                 }
             },
         );
+        around.copy_within(BLOCK..BLOCK + TAPS, 0);
+        start = end;
     }
 }
 
@@ -120,11 +134,31 @@ fn speak(sound: &mut Stereo) {
         sound.sides(),
         #[inline(always)]
         |blocks| {
-            each(blocks, &mut box_, |x, filter| filter.next(x).high);
-            each(blocks, &mut rise, |x, filter| x + filter.next(x).band * 0.5);
-            each(blocks, &mut scoop, |x, filter| x - filter.next(x).band * 0.28);
+            each(
+                blocks,
+                &mut box_,
+                #[inline(always)]
+                |x, filter| filter.next(x).high,
+            );
+            each(
+                blocks,
+                &mut rise,
+                #[inline(always)]
+                |x, filter| x + filter.next(x).band * 0.5,
+            );
+            each(
+                blocks,
+                &mut scoop,
+                #[inline(always)]
+                |x, filter| x - filter.next(x).band * 0.28,
+            );
             for top in &mut top {
-                each(blocks, top, |x, filter| filter.next(x).low);
+                each(
+                    blocks,
+                    top,
+                    #[inline(always)]
+                    |x, filter| filter.next(x).low,
+                );
             }
         },
     );

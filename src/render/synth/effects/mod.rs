@@ -11,6 +11,8 @@ mod drive;
 mod rotary;
 mod tremolo;
 
+use std::ops::Range;
+
 use serde::Deserialize;
 
 use super::{
@@ -40,6 +42,9 @@ struct Tone {
     low_pass: f32,
 }
 
+/// Frames between two settings of what swings.
+const STEP: usize = 64;
+
 /// The piece's time in a track.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Clock {
@@ -53,6 +58,27 @@ impl Clock {
     /// Where something that turns `hz` times a second is at a frame of the track, in turns; `apart` is added.
     fn turns(self, frame: i64, hz: f32, apart: f32) -> f64 {
         (self.start + frame) as f64 / f64::from(RATE) * f64::from(hz) + f64::from(apart)
+    }
+
+    /// A value that is set at every 64th frame of the piece and moves evenly from there to the next: gives `work` some frames of a
+    /// track at a time, until all `frames` are done, and the value at each of them. It does not depend on where the track starts.
+    fn move_evenly(
+        self,
+        frames: usize,
+        value: impl Fn(i64) -> f32,
+        mut work: impl FnMut(Range<usize>, &[f32]),
+    ) {
+        let mut from = 0;
+        while from < frames {
+            let into = (self.start + from as i64).rem_euclid(STEP as i64) as usize;
+            let until = (from + STEP - into).min(frames);
+            let set = from as i64 - into as i64;
+            let (first, next) = (value(set), value(set + STEP as i64));
+            let slope = (next - first) * (1.0 / STEP as f32);
+            let values: [f32; STEP] = std::array::from_fn(|i| first + slope * (into + i) as f32);
+            work(from..until, &values[..until - from]);
+            from = until;
+        }
     }
 
     /// The sine of [`Self::turns`].
@@ -75,7 +101,14 @@ impl Effects {
             sweep(
                 sound.sides(),
                 #[inline(always)]
-                |blocks| each(blocks, &mut filters, |frame, filter| filter.next(frame).low),
+                |blocks| {
+                    each(
+                        blocks,
+                        &mut filters,
+                        #[inline(always)]
+                        |frame, filter| filter.next(frame).low,
+                    )
+                },
             );
         }
         if let Some(chorus) = &self.chorus {
@@ -93,14 +126,33 @@ impl Effects {
     }
 }
 
-/// The sound `delay` frames before `frame`, between samples; silence before the start.
-#[inline]
-fn tap(past: &[f32], frame: usize, delay: f32) -> f32 {
-    let whole = delay as usize;
-    let part = delay - whole as f32;
-    let at = |back: usize| frame.checked_sub(back).and_then(|i| past.get(i)).copied().unwrap_or(0.0);
-    let near = at(whole);
-    near + (at(whole + 1) - near) * part
+/// A sound to look back into, with silence in front of it.
+struct Past {
+    samples: Vec<f32>,
+    silence: usize,
+}
+
+impl Past {
+    /// The sound before an effect that looks back `longest` frames at most.
+    fn new(sound: &[f32], longest: f32) -> Self {
+        let silence = longest as usize + 2;
+        let mut samples = Vec::with_capacity(silence + sound.len());
+        samples.resize(silence, 0.0);
+        samples.extend_from_slice(sound);
+        Self { samples, silence }
+    }
+
+    /// What was `delays` frames before each of some frames, between samples; the first of them is `frame`.
+    fn tap(&self, frame: usize, delays: &[f32], out: &mut [f32]) {
+        let now = self.silence + frame;
+        for (i, (out, delay)) in out.iter_mut().zip(delays).enumerate() {
+            let whole = *delay as i32;
+            let part = delay - whole as f32;
+            let at = now + i - whole as usize;
+            let (far, near) = (self.samples[at - 1], self.samples[at]);
+            *out = near + (far - near) * part;
+        }
+    }
 }
 
 #[cfg(test)]

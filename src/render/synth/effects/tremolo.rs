@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::Clock;
-use crate::render::synth::{track::Stereo, voices::RATE};
+use crate::render::synth::track::Stereo;
 
 /// A tremolo.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -33,16 +33,10 @@ impl Tremolo {
 
 /// Multiplies by a gain that follows a sine in the piece's time.
 pub(super) fn swing(side: &mut [f32], clock: Clock, hz: f32, apart: f32, gain: impl Fn(f32) -> f32) {
-    // A sine by rotation, set anew now and then so that it does not drift.
-    const RESET: usize = 512;
-    let step = std::f64::consts::TAU * f64::from(hz / RATE);
-    let (turn_sin, turn_cos) = step.sin_cos();
-    for (block, samples) in side.chunks_mut(RESET).enumerate() {
-        let angle = clock.turns((block * RESET) as i64, hz, apart).fract() * std::f64::consts::TAU;
-        let (mut sin, mut cos) = angle.sin_cos();
-        for sample in samples {
-            *sample *= gain(sin as f32);
-            (sin, cos) = (sin * turn_cos + cos * turn_sin, cos * turn_cos - sin * turn_sin);
+    let gain = |frame| gain(clock.swing(frame, hz, apart));
+    clock.move_evenly(side.len(), gain, |frames, gains| {
+        for (sample, gain) in side[frames].iter_mut().zip(gains) {
+            *sample *= gain;
         }
-    }
+    });
 }

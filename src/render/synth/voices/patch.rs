@@ -7,7 +7,7 @@ use super::{
     signal::{Bend, Filter, Noise, RATE, Vibrato, decay, frames, pan, turn},
     wave::{Shape, Table},
 };
-use crate::audio::Random;
+use crate::{audio::Random, render::synth::lanes::widest};
 
 /// Frames between two settings of filter and pitch.
 const CONTROL: usize = 64;
@@ -128,14 +128,19 @@ impl Oscillator {
         let mut read = [0.0_f32; CONTROL];
         self.table.read(self.phase, step, &mut read);
         self.phase = self.phase.wrapping_add(step.wrapping_mul(CONTROL as u32));
-        for (sum, sample) in left.iter_mut().zip(&read) {
-            *sum += self.left * sample;
-        }
-        if let Some(right) = right {
-            for (sum, sample) in right.iter_mut().zip(&read) {
-                *sum += self.right * sample;
-            }
-        }
+        widest(
+            #[inline(always)]
+            || {
+                for (sum, sample) in left.iter_mut().zip(&read) {
+                    *sum += self.left * sample;
+                }
+                if let Some(right) = right {
+                    for (sum, sample) in right.iter_mut().zip(&read) {
+                        *sum += self.right * sample;
+                    }
+                }
+            },
+        );
     }
 }
 

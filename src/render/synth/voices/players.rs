@@ -10,7 +10,7 @@ use super::{
     signal::{Bend, Filter, Noise, RATE, Vibrato, decay, frames, pan, turn},
     wave::Pair,
 };
-use crate::audio::Random;
+use crate::{audio::Random, render::synth::lanes::widest};
 
 /// Frames between two settings of level, pitch and brightness.
 const CONTROL: usize = 64;
@@ -211,26 +211,27 @@ impl Player {
 
     fn add(&mut self, waves: &Pair, target: [f32; 2], now: f32, left: &mut [f32], right: &mut [f32]) {
         let step = turn(self.tune * self.bend.ratio(now));
-        // First what has to be looked up one by one, then what can be done for several frames at once.
-        let mut read = [[0.0_f32; 2]; CONTROL];
-        let mut phase = self.phase;
-        for pair in &mut read {
-            *pair = waves.at(phase);
-            phase = phase.wrapping_add(step);
-        }
-        self.phase = phase;
+        let mut read = [[0.0_f32; CONTROL]; 2];
+        waves.read(self.phase, step, &mut read);
+        let [quiet, full] = &read;
+        self.phase = self.phase.wrapping_add(step.wrapping_mul(CONTROL as u32));
         let [soft, loud] = self.levels;
         let [softer, louder] = [0, 1].map(|i| (target[i] - self.levels[i]) * (1.0 / CONTROL as f32));
-        let mut sum = [0.0_f32; CONTROL];
-        for (frame, (out, [quiet, full])) in sum.iter_mut().zip(read).enumerate() {
-            let frame = frame as f32;
-            *out = (soft + frame * softer) * quiet + (loud + frame * louder) * full;
-        }
-        for (side, gain) in [(left, self.left), (right, self.right)] {
-            for (out, sample) in side.iter_mut().zip(&sum) {
-                *out += gain * sample;
-            }
-        }
+        widest(
+            #[inline(always)]
+            || {
+                let mut sum = [0.0_f32; CONTROL];
+                for (frame, (out, (quiet, full))) in sum.iter_mut().zip(quiet.iter().zip(full)).enumerate() {
+                    let frame = frame as f32;
+                    *out = (soft + frame * softer) * quiet + (loud + frame * louder) * full;
+                }
+                for (side, gain) in [(left, self.left), (right, self.right)] {
+                    for (out, sample) in side.iter_mut().zip(&sum) {
+                        *out += gain * sample;
+                    }
+                }
+            },
+        );
         self.levels = target;
     }
 }

@@ -4,7 +4,10 @@
 use std::collections::BTreeMap;
 
 use super::{Canvas, Cue, Voice, signal::RATE};
-use crate::{audio::Random, render::synth::style::Drum};
+use crate::{
+    audio::Random,
+    render::synth::{style::Drum, track::Stereo},
+};
 
 /// Forces that are told apart; between them only the level differs.
 const FORCES: f32 = 12.0;
@@ -62,23 +65,28 @@ pub(in crate::render::synth) struct Sampler<'a> {
     uses: BTreeMap<Kind, Uses>,
     /// Samples that are kept.
     samples: usize,
-    /// Silence as long as what can be heard of a note at most.
-    blank: Sound,
+    /// Silence, to play on.
+    blank: Stereo,
 }
 
 impl<'a> Sampler<'a> {
-    /// A player of `strokes`, each of which is then to be played once; none is heard for more than `frames`.
+    /// A player of `strokes`, each of which is then to be played once. `blank` is silence as long as any of them can be heard.
     pub(in crate::render::synth) fn new(
         voice: &'a Voice,
         seed: u64,
-        frames: usize,
+        blank: Stereo,
         strokes: impl Iterator<Item = (Stroke, Cue)>,
     ) -> Self {
         let mut uses = BTreeMap::<Kind, Uses>::new();
         for (stroke, cue) in strokes {
             uses.entry(Kind::of(voice, stroke, &cue)).or_default().planned += 1;
         }
-        Self { voice, seed, uses, samples: 0, blank: [vec![0.0; frames], vec![0.0; frames]] }
+        Self { voice, seed, uses, samples: 0, blank }
+    }
+
+    /// The silence that it was given.
+    pub(in crate::render::synth) fn into_blank(self) -> Stereo {
+        self.blank
     }
 
     /// Adds a stroke to the canvas. `random` is its own, for what is made just once.
@@ -111,12 +119,12 @@ impl<'a> Sampler<'a> {
             return;
         }
         let mut random = Random::stream(self.seed, &format!("{kind:?} {variation}"));
-        let [blank_left, blank_right] = &mut self.blank;
+        let [blank_left, blank_right] = self.blank.sides();
         self.voice.strike(
             stroke,
             &kind.cue(cue),
             &mut random,
-            &mut Canvas { left: blank_left, right: blank_right },
+            &mut Canvas { left: &mut *blank_left, right: &mut *blank_right },
         );
         let end = end(blank_left, blank_right);
         let sides = [&mut blank_left[..end], &mut blank_right[..end]];
@@ -195,7 +203,8 @@ mod tests {
 
     /// The sound of each of some equal strokes.
     fn played(voice: &Voice, stroke: Stroke, cue: Cue, count: usize) -> Vec<Sound> {
-        let mut sampler = Sampler::new(voice, 7, FRAMES, std::iter::repeat_n((stroke, cue), count));
+        let mut sampler =
+            Sampler::new(voice, 7, Stereo::silence(FRAMES), std::iter::repeat_n((stroke, cue), count));
         (0..count)
             .map(|number| {
                 let mut sound = [vec![0.0; FRAMES], vec![0.0; FRAMES]];
@@ -222,8 +231,13 @@ mod tests {
     fn what_is_kept_is_the_whole_sound() {
         for instrument in Instrument::all().filter(|instrument| instrument.family() != Family::Texture) {
             let voice = instrument.voice();
-            let drums = [Drum::Kick, Drum::Snare, Drum::Clap, Drum::Crash, Drum::Guiro, Drum::Swell, Drum::Impact];
-            let strokes = if matches!(voice, Voice::Kit(_)) { drums.map(Stroke::Hit).to_vec() } else { vec![Stroke::Note] };
+            let drums =
+                [Drum::Kick, Drum::Snare, Drum::Clap, Drum::Crash, Drum::Guiro, Drum::Swell, Drum::Impact];
+            let strokes = if matches!(voice, Voice::Kit(_)) {
+                drums.map(Stroke::Hit).to_vec()
+            } else {
+                vec![Stroke::Note]
+            };
             for stroke in strokes {
                 let cue = cue(220.0);
                 let kind = Kind::of(voice, stroke, &cue);
@@ -241,7 +255,9 @@ mod tests {
     fn what_comes_once_is_made_as_written() {
         let piano = Instrument::named("piano").unwrap().voice();
         let cue = Cue { seconds: 0.437, velocity: 0.613, mute: 0.07, ..cue(330.0) };
-        assert!(played(piano, Stroke::Note, cue, 1)[0] == alone(piano, Stroke::Note, cue, &mut Random::new(0)));
+        assert!(
+            played(piano, Stroke::Note, cue, 1)[0] == alone(piano, Stroke::Note, cue, &mut Random::new(0))
+        );
     }
 
     #[test]

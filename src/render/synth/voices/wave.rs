@@ -6,7 +6,7 @@ use realfft::{ComplexToReal, RealFftPlanner, num_complex::Complex};
 use serde::Deserialize;
 
 use super::signal::RATE;
-use crate::render::synth::lanes::widest;
+use crate::render::synth::lanes::{Places, look_up, look_up_both, widest};
 
 const BITS: u32 = 11;
 /// Samples of a period.
@@ -20,8 +20,8 @@ const SETS: usize = 22;
 static INVERSE: LazyLock<Arc<dyn ComplexToReal<f32>>> =
     LazyLock::new(|| RealFftPlanner::new().plan_fft_inverse(SIZE));
 
-/// Two waves of one pitch that are read together, as a soft and a loud one.
-pub(super) struct Pair(Box<[[f32; 2]; SIZE + 1]>);
+/// Two waves of one pitch that are read together, as a soft and a loud one: the samples of each, and how far it is to the next.
+pub(super) struct Pair(Box<[[f32; 4]; SIZE]>);
 
 /// One wave: its samples, and how far it is from each to the next.
 pub(super) struct Table(Box<[[f32; 2]; SIZE]>);
@@ -49,10 +49,21 @@ fn power(amplitudes: &[f32]) -> f32 {
     (0.5 * amplitudes.iter().map(|a| a * a).sum::<f32>()).sqrt().max(1e-9)
 }
 
+/// Where frames `step` apart are read, the first one at `phase`; 2^32 is a full turn.
 #[inline]
-fn place(phase: u32) -> (usize, f32) {
-    let part = ((phase >> (16 - BITS)) & 0xffff) as i32 as f32 * (1.0 / 65_536.0);
-    ((phase >> (32 - BITS)) as usize, part)
+fn places<const FRAMES: usize>(phase: u32, step: u32) -> Places<FRAMES> {
+    let mut places = Places { rows: [0; FRAMES], parts: [0.0; FRAMES] };
+    widest(
+        #[inline(always)]
+        || {
+            for (frame, (row, part)) in places.rows.iter_mut().zip(&mut places.parts).enumerate() {
+                let phase = phase.wrapping_add(step.wrapping_mul(frame as u32));
+                *row = phase >> (32 - BITS);
+                *part = ((phase >> (16 - BITS)) & 0xffff) as i32 as f32 * (1.0 / 65_536.0);
+            }
+        },
+    );
+    places
 }
 
 impl Pair {
@@ -66,36 +77,24 @@ impl Pair {
             }
             wave
         });
-        Self(Box::new(std::array::from_fn(|i| [waves[0][i % SIZE], waves[1][i % SIZE]])))
+        let [soft, loud] = waves;
+        let row = |i: usize| {
+            let next = (i + 1) % SIZE;
+            [soft[i], soft[next] - soft[i], loud[i], loud[next] - loud[i]]
+        };
+        Self(Box::new(std::array::from_fn(row)))
     }
 
-    /// Both waves at a phase; 2^32 is a full turn.
-    #[inline]
-    pub(super) fn at(&self, phase: u32) -> [f32; 2] {
-        let (index, part) = place(phase);
-        let (a, b) = (self.0[index], self.0[index + 1]);
-        [a[0] + (b[0] - a[0]) * part, a[1] + (b[1] - a[1]) * part]
+    /// The soft and the loud wave from a phase on, frames `step` apart; 2^32 is a full turn.
+    pub(super) fn read<const FRAMES: usize>(&self, phase: u32, step: u32, out: &mut [[f32; FRAMES]; 2]) {
+        look_up_both(&self.0, &places(phase, step), out);
     }
 }
 
 impl Table {
-    /// As many frames as there is room for, from a phase on, `step` apart; 2^32 is a full turn.
+    /// The wave from a phase on, frames `step` apart; 2^32 is a full turn.
     pub(super) fn read<const FRAMES: usize>(&self, phase: u32, step: u32, out: &mut [f32; FRAMES]) {
-        widest(
-            #[inline(always)]
-            || {
-                let (mut indices, mut parts) = ([0_u32; FRAMES], [0.0_f32; FRAMES]);
-                for (frame, (index, part)) in indices.iter_mut().zip(&mut parts).enumerate() {
-                    let phase = phase.wrapping_add(step.wrapping_mul(frame as u32));
-                    *index = phase >> (32 - BITS);
-                    *part = ((phase >> (16 - BITS)) & 0xffff) as i32 as f32 * (1.0 / 65_536.0);
-                }
-                for ((out, index), part) in out.iter_mut().zip(indices).zip(parts) {
-                    let [sample, slope] = self.0[index as usize % SIZE];
-                    *out = sample + slope * part;
-                }
-            },
-        );
+        look_up(&self.0, &places(phase, step), out);
     }
 }
 
@@ -151,7 +150,7 @@ mod tests {
     #[test]
     fn shapes_are_what_they_are_called() {
         let at = |shape: Shape, turn: f64| {
-            let mut read = [0.0];
+            let mut read = [0.0; 8];
             shape.table(60.0).read((turn * 4_294_967_296.0) as u32, 0, &mut read);
             read[0]
         };
@@ -178,7 +177,7 @@ mod tests {
     fn both_waves_of_a_pair_are_equally_strong() {
         let pair = Pair::new(&[1.0, 0.1], &[1.0, 0.8, 0.6, 0.4]);
         for side in 0..2 {
-            let power: f32 = pair.0[..SIZE].iter().map(|both| both[side].powi(2)).sum();
+            let power: f32 = pair.0.iter().map(|row| row[2 * side].powi(2)).sum();
             assert!((power / SIZE as f32 - 1.0).abs() < 1e-3, "{power}");
         }
     }
