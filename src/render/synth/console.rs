@@ -58,25 +58,25 @@ impl Console {
         }
         let down = (0.006 * RATE) as usize;
         let back = (0.72 * 60.0 / self.tempo_bpm * f64::from(RATE)) as usize;
-        for side in sides {
-            for (number, kick) in self.kicks.iter().enumerate() {
-                let onset = (kick * f64::from(RATE)).round() as i64;
-                // The next kick takes over.
-                let next =
-                    self.kicks.get(number + 1).map_or(i64::MAX, |k| (k * f64::from(RATE)).round() as i64);
-                let length = ((next - onset) as usize).min(down + back);
-                let skipped = usize::try_from(start - onset).unwrap_or(0);
-                let from = usize::try_from(onset - start).unwrap_or(0).min(side.len());
-                for (i, sample) in side[from..].iter_mut().take(length.saturating_sub(skipped)).enumerate() {
-                    let frame = i + skipped;
-                    let gone = if frame < down {
-                        frame as f32 / down as f32
-                    } else {
-                        let along = (frame - down) as f32 / back as f32;
-                        1.0 - along * along * (3.0 - 2.0 * along)
-                    };
-                    *sample *= 1.0 - depth * gone;
-                }
+        let [left, right] = sides;
+        for (number, kick) in self.kicks.iter().enumerate() {
+            let onset = (kick * f64::from(RATE)).round() as i64;
+            // The next kick takes over.
+            let next = self.kicks.get(number + 1).map_or(i64::MAX, |k| (k * f64::from(RATE)).round() as i64);
+            let length = ((next - onset) as usize).min(down + back);
+            let skipped = usize::try_from(start - onset).unwrap_or(0);
+            let from = usize::try_from(onset - start).unwrap_or(0).min(left.len());
+            let ducked = left[from..].iter_mut().zip(&mut right[from..]);
+            for (frame, (left, right)) in (skipped..length).zip(ducked) {
+                let gone = if frame < down {
+                    frame as f32 / down as f32
+                } else {
+                    let along = (frame - down) as f32 / back as f32;
+                    1.0 - along * along * (3.0 - 2.0 * along)
+                };
+                let gain = 1.0 - depth * gone;
+                *left *= gain;
+                *right *= gain;
             }
         }
     }

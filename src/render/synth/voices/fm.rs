@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::{
     Canvas, Cue,
-    signal::{Bend, RATE, Vibrato, decay, frames, sine, turn},
+    signal::{Bend, RATE, Vibrato, decay, frames, powers, sine, turn},
     string::knock,
     wave::HIGHEST_HZ,
 };
@@ -112,8 +112,7 @@ impl Fm {
         let depth = (pair.index * hard * cue.brightness * random.between(0.93, 1.07) as f32).min(most);
         let mut index = depth / std::f32::consts::TAU;
         let apart = (0.5 * pair.apart / 1200.0 * std::f32::consts::LN_2).exp();
-        let (held, let_go) = (powers(sounding), powers(damped));
-        let dulled = powers(dulling);
+        let [held, let_go, dulled] = [sounding, damped, dulling].map(powers::<CONTROL>);
         let mut phases = [0_u32; 3];
         let rise = 1.0 / (self.attack.max(0.0005) * RATE);
         let blocks = canvas.left.chunks_mut(CONTROL).zip(canvas.right.chunks_mut(CONTROL));
@@ -153,9 +152,4 @@ impl Fm {
             }
         }
     }
-}
-
-/// A factor to the powers of 0 to 31.
-fn powers(factor: f32) -> [f32; CONTROL] {
-    std::array::from_fn(|n| factor.powi(n as i32))
 }

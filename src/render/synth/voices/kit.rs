@@ -7,7 +7,8 @@ use serde::Deserialize;
 use super::{
     Canvas, Cue,
     bank::{Gesture, Partial, ring},
-    signal::{Filter, Noise, RATE, Sine, decay, frames, pan, turn},
+    filter::{Filter, Output, pass},
+    signal::{Noise, RATE, Sine, decay, frames, pan, turn},
 };
 use crate::{audio::Random, render::synth::style::Drum};
 
@@ -97,6 +98,9 @@ impl Default for Layer {
         }
     }
 }
+
+/// Frames of noise that are made at a time.
+const BLOCK: usize = 64;
 
 /// What a layer is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -234,21 +238,36 @@ impl Layer {
         let hz = (self.hz * touch.unit * touch.bright).min(16_000.0);
         let mut filters = [Filter::new(hz, self.q); 2];
         let mut noise = Noise::new(random);
-        let take = |filter: &mut Filter, sample| {
-            let bands = filter.next(sample);
-            if high { 0.7 * bands.high } else { 1.6 * bands.band }
-        };
-        let sides = canvas.left.iter_mut().zip(canvas.right.iter_mut());
-        for (gain, (left, right)) in self.envelope(touch).zip(sides) {
-            let common = noise.next();
-            let first = take(&mut filters[0], common);
-            let second = if self.wide > 0.0 {
-                take(&mut filters[1], common + self.wide * (noise.next() - common))
+        let (output, strength) = if high { (Output::High, 0.7) } else { (Output::Band, 1.6) };
+        let wide = self.wide > 0.0;
+        let mut envelope = self.envelope(touch);
+        for (left, right) in canvas.left.chunks_mut(BLOCK).zip(canvas.right.chunks_mut(BLOCK)) {
+            let mut gains = [0.0_f32; BLOCK];
+            let mut sounding = 0;
+            for (gain, level) in gains.iter_mut().zip(envelope.by_ref().take(left.len())) {
+                *gain = level;
+                sounding += 1;
+            }
+            if sounding == 0 {
+                break;
+            }
+            let (mut first, mut second) = ([0.0_f32; BLOCK], [0.0_f32; BLOCK]);
+            noise.fill(&mut first);
+            if wide {
+                noise.fill(&mut second);
+                for (first, second) in first.iter().zip(&mut second) {
+                    *second = first + self.wide * (*second - first);
+                }
+                pass(&mut filters, output, [&mut first, &mut second]);
             } else {
-                first
-            };
-            *left += to_left * gain * first;
-            *right += to_right * gain * second;
+                pass(&mut filters, output, [&mut first]);
+                second = first;
+            }
+            for (side, (seat, noise)) in [(left, (to_left, first)), (right, (to_right, second))] {
+                for ((sample, noise), gain) in side.iter_mut().zip(noise).zip(&gains[..sounding]) {
+                    *sample += strength * seat * gain * noise;
+                }
+            }
         }
     }
 

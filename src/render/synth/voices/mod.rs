@@ -4,6 +4,7 @@
 //! names of the fields of the kind's struct.
 
 mod signal;
+mod filter;
 mod wave;
 mod bank;
 mod string;
@@ -21,8 +22,9 @@ mod kit;
 mod sampler;
 mod texture;
 
+pub(super) use filter::Filter;
 pub(super) use sampler::{Sampler, Stroke};
-pub(super) use signal::{Filter, RATE, pan};
+pub(super) use signal::{RATE, pan};
 pub(super) use texture::{Texture, Weather};
 
 use serde::Deserialize;

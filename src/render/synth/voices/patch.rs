@@ -4,7 +4,8 @@ use serde::Deserialize;
 
 use super::{
     Canvas, Cue,
-    signal::{Bend, Filter, Noise, RATE, Vibrato, decay, frames, pan, turn},
+    filter::{Filter, Output, pass},
+    signal::{Bend, Noise, RATE, Vibrato, decay, frames, pan, powers, turn},
     wave::{Shape, Table},
 };
 use crate::{audio::Random, render::synth::lanes::widest};
@@ -152,7 +153,8 @@ impl Patch {
 
     pub(super) fn play(&self, cue: &Cue, random: &mut Random, canvas: &mut Canvas<'_>) {
         let mut oscillators = self.oscillators(cue, random);
-        let wide = oscillators.iter().any(|oscillator| oscillator.left != oscillator.right);
+        let wide =
+            self.noise > 0.0 || oscillators.iter().any(|oscillator| oscillator.left != oscillator.right);
         let mut noise = (self.noise > 0.0).then(|| Noise::new(random));
         let bend = self.bend(cue, random);
         let mut envelope = Envelope::new(self, cue);
@@ -177,29 +179,27 @@ impl Patch {
                 oscillator.add(ratio, sum_left, wide.then_some(&mut *sum_right));
             }
             if let Some(noise) = &mut noise {
-                for (l, r) in sum_left.iter_mut().zip(sum_right.iter_mut()) {
-                    *l += self.noise * noise.next();
-                    *r += self.noise * noise.next();
+                for sum in [&mut *sum_left, &mut *sum_right] {
+                    let mut white = [0.0_f32; CONTROL];
+                    noise.fill(&mut white);
+                    for (sample, white) in sum.iter_mut().zip(white) {
+                        *sample += self.noise * white;
+                    }
                 }
             }
             let hz = cutoff.at(now);
-            for (stage, q) in qs.iter().enumerate().take(poles) {
-                filters[0][stage].tune(hz, *q);
-                filters[1][stage] = filters[0][stage].with_state(&filters[1][stage]);
-            }
             let mut gains = [0.0_f32; CONTROL];
             envelope.fill(at, &mut gains[..length]);
-            match (wide || self.noise > 0.0, poles) {
-                (true, 1) => pass_both::<1>(&mut filters, sum_left, sum_right),
-                (true, _) => pass_both::<2>(&mut filters, sum_left, sum_right),
-                (false, poles) => {
-                    for filter in filters[0].iter_mut().take(poles) {
-                        for sample in sum_left.iter_mut() {
-                            *sample = filter.next(*sample).low;
-                        }
-                    }
-                    *sum_right = *sum_left;
+            for (stage, q) in filters.iter_mut().zip(qs).take(poles) {
+                stage[0].tune(hz, q);
+                if wide {
+                    pass(stage, Output::Low, [&mut *sum_left, &mut *sum_right]);
+                } else {
+                    pass(stage, Output::Low, [&mut *sum_left]);
                 }
+            }
+            if !wide {
+                *sum_right = *sum_left;
             }
             for (out, sum) in [(left, sum_left), (right, sum_right)] {
                 for ((sample, sum), gain) in out.iter_mut().zip(sum.iter()).zip(&gains) {
@@ -246,22 +246,6 @@ impl Patch {
         }
         bend
     }
-}
-
-/// Sends both sides through their filters at once: what one waits for, the other does not.
-fn pass_both<const STAGES: usize>(
-    filters: &mut [[Filter; 2]; 2],
-    left: &mut [f32; CONTROL],
-    right: &mut [f32; CONTROL],
-) {
-    let [mut one, mut two] = *filters;
-    for (l, r) in left.iter_mut().zip(right) {
-        for stage in 0..STAGES {
-            *l = one[stage].next(*l).low;
-            *r = two[stage].next(*r).low;
-        }
-    }
-    *filters = [one, two];
 }
 
 /// Where the filter stands.
@@ -312,8 +296,9 @@ impl Cutoff {
 struct Envelope {
     rise: f32,
     sustain: f32,
-    settling: f32,
-    falling: f32,
+    /// What is left of a distance after each frame of a block.
+    settling: [f32; CONTROL],
+    falling: [f32; CONTROL],
     hold: usize,
     end: usize,
     level: f32,
@@ -326,11 +311,12 @@ impl Envelope {
         let hold = frames(cue.seconds.max(attack));
         let release = patch.release * (1.0 - 0.5 * cue.mute);
         let slurred = if cue.from_hz.is_some() { 0.5 } else { 1.0 };
+        let each = |factor: f32| powers(factor).map(|power| power * factor);
         Self {
             rise: 1.0 / (attack * slurred * RATE),
             sustain: patch.sustain,
-            settling: decay(patch.settle * 2.5 * (1.0 - 0.7 * cue.mute)),
-            falling: decay(release.max(0.01)),
+            settling: each(decay(patch.settle * 2.5 * (1.0 - 0.7 * cue.mute))),
+            falling: each(decay(release.max(0.01))),
             hold,
             end: hold + frames(release.max(0.01) * 1.4),
             level: 0.0,
@@ -338,17 +324,29 @@ impl Envelope {
         }
     }
 
+    /// The level at each of some frames, a block at most.
     fn fill(&mut self, at: usize, gains: &mut [f32]) {
-        for (i, gain) in gains.iter_mut().enumerate() {
-            if at + i >= self.hold {
-                self.level *= self.falling;
-            } else if self.rising {
-                self.level += self.rise;
-                self.rising = self.level < 1.0;
-            } else {
-                self.level = self.sustain + (self.level - self.sustain) * self.settling;
+        if at >= self.hold {
+            for (gain, left) in gains.iter_mut().zip(&self.falling) {
+                *gain = self.level * left;
             }
-            *gain = self.level;
+        } else if !self.rising && at + gains.len() <= self.hold {
+            for (gain, left) in gains.iter_mut().zip(&self.settling) {
+                *gain = self.sustain + (self.level - self.sustain) * left;
+            }
+        } else {
+            for (i, gain) in gains.iter_mut().enumerate() {
+                if at + i >= self.hold {
+                    self.level *= self.falling[0];
+                } else if self.rising {
+                    self.level += self.rise;
+                    self.rising = self.level < 1.0;
+                } else {
+                    self.level = self.sustain + (self.level - self.sustain) * self.settling[0];
+                }
+                *gain = self.level;
+            }
         }
+        self.level = gains.last().copied().unwrap_or(self.level);
     }
 }

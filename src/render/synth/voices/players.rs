@@ -7,7 +7,8 @@ use serde::Deserialize;
 
 use super::{
     Canvas, Cue,
-    signal::{Bend, Filter, Noise, RATE, Vibrato, decay, frames, pan, turn},
+    filter::{Filter, Output, pass},
+    signal::{Bend, Noise, RATE, Vibrato, decay, frames, pan, turn},
     wave::Pair,
 };
 use crate::{audio::Random, render::synth::lanes::widest};
@@ -254,17 +255,19 @@ impl Air {
         let puff = 1.0 + self.breath.puff * (-now / self.breath.puff_seconds).exp();
         let target = 3.0 * self.breath.level * level * puff;
         let per_frame = (target - self.level) * (1.0 / CONTROL as f32);
-        let (mut common, mut own) = ([0.0_f32; CONTROL], [0.0_f32; CONTROL]);
-        self.noise.fill(&mut common);
-        self.noise.fill(&mut own);
-        let [mut first, mut second] = self.filters;
-        for (i, (l, r)) in left.iter_mut().zip(right.iter_mut()).enumerate() {
-            let level = self.level + (i + 1) as f32 * per_frame;
-            // Half of it is common to both sides.
-            *l += level * first.next(common[i]).band;
-            *r += level * second.next(0.6 * common[i] + 0.8 * own[i]).band;
+        let (mut first, mut second) = ([0.0_f32; CONTROL], [0.0_f32; CONTROL]);
+        self.noise.fill(&mut first);
+        self.noise.fill(&mut second);
+        // Half of it is common to both sides.
+        for (first, second) in first.iter().zip(&mut second) {
+            *second = 0.6 * first + 0.8 * *second;
         }
-        self.filters = [first, second];
+        pass(&mut self.filters, Output::Band, [&mut first, &mut second]);
+        for (side, noise) in [(left, first), (right, second)] {
+            for (i, (sample, noise)) in side.iter_mut().zip(noise).enumerate() {
+                *sample += (self.level + (i + 1) as f32 * per_frame) * noise;
+            }
+        }
         self.level = target;
     }
 }

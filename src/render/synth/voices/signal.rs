@@ -1,9 +1,6 @@
 //! The small parts that voices are made of: a sine, noise, filters, decays, a moving pitch.
 
-use std::{
-    ops::{Add, Mul, Sub},
-    sync::LazyLock,
-};
+use std::sync::LazyLock;
 
 use serde::Deserialize;
 
@@ -109,79 +106,14 @@ pub(super) fn decay(seconds: f32) -> f32 {
     (-6.907_755 / (seconds.max(1e-4) * RATE)).exp()
 }
 
+/// A factor to the powers from 0 on.
+pub(super) fn powers<const COUNT: usize>(factor: f32) -> [f32; COUNT] {
+    std::array::from_fn(|n| factor.powi(n as i32))
+}
+
 /// Frames of a time.
 pub(super) fn frames(seconds: f32) -> usize {
     (seconds * RATE).max(0.0) as usize
-}
-
-/// -400 dB: keeps filters from denormal numbers in silence, in which processors are many times slower.
-const BARELY: f32 = 1e-20;
-
-/// A state-variable filter of second order (Zavalishin's topology-preserving form), solved for its state, so that a frame waits
-/// for three operations of the one before. Stable at any setting.
-#[derive(Clone, Copy, Debug, Default)]
-pub(in crate::render::synth) struct Filter<V = f32> {
-    /// 1 / Q.
-    k: f32,
-    /// How each half of the state goes on, and what it takes from the other and from the input.
-    keep: [f32; 2],
-    across: f32,
-    fed: f32,
-    one: V,
-    two: V,
-}
-
-/// The outputs of a [`Filter`].
-#[derive(Clone, Copy, Debug)]
-pub(in crate::render::synth) struct Bands<V = f32> {
-    pub(in crate::render::synth) low: V,
-    pub(in crate::render::synth) band: V,
-    pub(in crate::render::synth) high: V,
-}
-
-/// What a filter works on: a sample, or several side by side.
-pub(in crate::render::synth) trait Value:
-    Copy + Default + Add<Output = Self> + Sub<Output = Self> + Mul<f32, Output = Self> + Add<f32, Output = Self>
-{
-}
-
-impl<V> Value for V where
-    V: Copy + Default + Add<Output = V> + Sub<Output = V> + Mul<f32, Output = V> + Add<f32, Output = V>
-{
-}
-
-impl<V: Value> Filter<V> {
-    /// A filter at a frequency; `q` of 0.707 has no resonance.
-    pub(in crate::render::synth) fn new(hz: f32, q: f32) -> Self {
-        let mut filter = Self::default();
-        filter.tune(hz, q);
-        filter
-    }
-
-    pub(in crate::render::synth) fn tune(&mut self, hz: f32, q: f32) {
-        let g = (std::f32::consts::PI * hz.clamp(10.0, 0.45 * RATE) / RATE).tan();
-        self.k = 1.0 / q;
-        let a = 1.0 / (1.0 + g * (g + self.k));
-        self.across = 2.0 * g * a;
-        self.fed = g * self.across;
-        self.keep = [2.0 * a - 1.0, 1.0 - self.fed];
-    }
-
-    /// The same setting with the memory of another filter.
-    pub(super) fn with_state(self, other: &Self) -> Self {
-        Self { one: other.one, two: other.two, ..self }
-    }
-
-    #[inline(always)]
-    pub(in crate::render::synth) fn next(&mut self, input: V) -> Bands<V> {
-        let input = input + BARELY;
-        let one = self.one * self.keep[0] + (input * self.across - self.two * self.across);
-        let two = self.one * self.across + (input * self.fed + self.two * self.keep[1]);
-        let (band, low) = ((self.one + one) * 0.5, (self.two + two) * 0.5);
-        let high = input - band * self.k - low;
-        (self.one, self.two) = (one, two);
-        Bands { low, band, high }
-    }
 }
 
 /// How the pitch of a note moves around what is written.
@@ -290,16 +222,6 @@ mod tests {
         bend.approach(-1.0, 0.05);
         assert!((bend.ratio(0.0) - 0.5).abs() < 1e-3);
         assert!((bend.ratio(0.6) - 1.0).abs() < 1e-3);
-    }
-
-    #[test]
-    fn the_filter_passes_what_it_should() {
-        let mut filter = Filter::new(1000.0, 0.707);
-        let mut last = filter.next(1.0);
-        for _ in 0..48_000 {
-            last = filter.next(1.0);
-        }
-        assert!((last.low - 1.0).abs() < 1e-3 && last.high.abs() < 1e-3 && last.band.abs() < 1e-3);
     }
 
     #[test]

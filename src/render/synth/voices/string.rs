@@ -5,7 +5,8 @@
 use super::{
     Canvas,
     bank::Partial,
-    signal::{Filter, Noise, RATE, decay, frames},
+    filter::Filter,
+    signal::{Noise, RATE, decay, frames},
 };
 use crate::audio::Random;
 

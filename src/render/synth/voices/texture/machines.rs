@@ -5,7 +5,8 @@ use crate::{
     audio::Random,
     render::synth::voices::{
         Canvas,
-        signal::{Filter, Noise, RATE, Sine, pan, turn},
+        filter::Filter,
+        signal::{Noise, RATE, Sine, pan, turn},
     },
 };
 
