@@ -84,13 +84,12 @@ const RUN: usize = 8;
 
 /// What a filter makes of eight samples in a row, as one step of its state: x' = A x + B u, y = C x + D u, applied eight times.
 struct Run {
-    /// What each half of the state at the start adds to each of the outputs.
-    states: [[f32; RUN]; 2],
-    /// Answer of the output to one sample.
-    answer: [f32; RUN],
-    /// What each half of the state at the start, and each sample, adds to both halves of the state at the end.
-    onward: [[f32; 2]; 2],
-    fed: [[f32; RUN]; 2],
+    /// What each half of the state at the start, and each sample, adds to the outputs.
+    from_state: [[f32; RUN]; 2],
+    from_sample: [[f32; RUN]; RUN],
+    /// What they add to both halves of the state at the end; the rest of each row is there to fill a vector.
+    state_on: [[f32; 4]; 2],
+    sample_on: [[f32; 4]; RUN],
 }
 
 /// Sends each side through its filter, all of which have the setting of the first one. What comes out is that of [`Filter::next`],
@@ -137,50 +136,54 @@ impl Run {
                 [high(0), high(1), 1.0 + high(2)]
             }
         };
+        let moved = |[x, y, ..]: [f32; 4]| [a[0][0] * x + a[0][1] * y, a[1][0] * x + a[1][1] * y, 0.0, 0.0];
         let mut run = Self {
-            states: [[0.0; RUN]; 2],
-            answer: [direct; RUN],
-            onward: [[1.0, 0.0], [0.0, 1.0]],
-            fed: [[0.0; RUN]; 2],
+            from_state: [[0.0; RUN]; 2],
+            from_sample: [[0.0; RUN]; RUN],
+            state_on: [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0]],
+            sample_on: [[b[0], b[1], 0.0, 0.0]; RUN],
         };
-        let mut pushed = b;
-        for n in 0..RUN {
-            (run.states[0][n], run.states[1][n]) = (one, two);
-            if n + 1 < RUN {
-                run.answer[n + 1] = one * b[0] + two * b[1];
+        let mut answer = direct;
+        for later in 0..RUN {
+            (run.from_state[0][later], run.from_state[1][later]) = (one, two);
+            for sample in 0..RUN - later {
+                run.from_sample[sample][sample + later] = answer;
             }
+            answer = one * b[0] + two * b[1];
             (one, two) = (one * a[0][0] + two * a[1][0], one * a[0][1] + two * a[1][1]);
-            // The last sample is pushed once, the first one eight times.
-            (run.fed[0][RUN - 1 - n], run.fed[1][RUN - 1 - n]) = (pushed[0], pushed[1]);
-            let moved = |x: [f32; 2]| [a[0][0] * x[0] + a[0][1] * x[1], a[1][0] * x[0] + a[1][1] * x[1]];
-            pushed = moved(pushed);
-            run.onward = run.onward.map(moved);
+            run.state_on = run.state_on.map(moved);
+            // The last sample goes on to the state by one step, the first one by eight.
+            if let Some(before) = RUN.checked_sub(later + 2) {
+                run.sample_on[before] = moved(run.sample_on[before + 1]);
+            }
         }
         run
     }
 
     #[inline(always)]
     fn step(&self, filter: &mut Filter, samples: &mut [f32; RUN]) {
-        let mut input = [0.0_f32; 2 * RUN];
-        for (input, sample) in input[RUN..].iter_mut().zip(&*samples) {
-            *input = sample + BARELY;
+        let (mut output, mut state) = ([0.0_f32; RUN], [0.0_f32; 4]);
+        for ((sample, out), on) in samples.iter().zip(&self.from_sample).zip(&self.sample_on) {
+            let input = sample + BARELY;
+            add(&mut output, out, input);
+            add(&mut state, on, input);
         }
-        let (one, two) = (filter.one, filter.two);
-        let mut output: [f32; RUN] =
-            std::array::from_fn(|n| self.states[0][n] * one + self.states[1][n] * two);
-        for (back, answer) in self.answer.iter().enumerate() {
-            for (n, output) in output.iter_mut().enumerate() {
-                *output += answer * input[RUN + n - back];
-            }
+        // What waits for the eight samples before comes last.
+        for (half, (out, on)) in
+            [filter.one, filter.two].into_iter().zip(self.from_state.iter().zip(&self.state_on))
+        {
+            add(&mut output, out, half);
+            add(&mut state, on, half);
         }
         *samples = output;
-        let [next_one, next_two] = [0, 1].map(|half| {
-            let parts: [f32; RUN] = std::array::from_fn(|n| self.fed[half][n] * input[RUN + n]);
-            let quarters: [f32; 4] = std::array::from_fn(|n| parts[n] + parts[n + 4]);
-            let pushed = (quarters[0] + quarters[2]) + (quarters[1] + quarters[3]);
-            self.onward[0][half] * one + self.onward[1][half] * two + pushed
-        });
-        (filter.one, filter.two) = (next_one, next_two);
+        [filter.one, filter.two, ..] = state;
+    }
+}
+
+#[inline(always)]
+fn add<const COUNT: usize>(sums: &mut [f32; COUNT], row: &[f32; COUNT], factor: f32) {
+    for (sum, value) in sums.iter_mut().zip(row) {
+        *sum += value * factor;
     }
 }
 
