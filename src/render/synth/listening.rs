@@ -151,8 +151,8 @@ fn at_work(who: Instrument, duty: Duty) -> Stereo {
     let sound =
         track(who, duty, work(who, duty)).render(span, &console, &Spares::new(span.total), &|| true).unwrap();
     let mut desk = Desk::new(span.total, false);
-    desk.add(who, &sound);
-    desk.mix.finish(&console, &[], 0, &|| true).unwrap()
+    desk.add(who, sound);
+    desk.into_buses().0.finish(&console, &[], 0, &|| true).unwrap()
 }
 
 fn peak(samples: &[f32]) -> f32 {

@@ -25,8 +25,10 @@ pub(super) struct Bus {
 }
 
 impl Bus {
-    pub(super) fn new(frames: usize) -> Self {
-        Self { dry: Stereo::silence(frames), send: Stereo::silence(frames) }
+    /// A bus with its first track.
+    fn with(track: Stereo, send: f32) -> Self {
+        let sent = |side: &[f32]| side.iter().map(|sample| send * sample).collect();
+        Self { send: Stereo { left: sent(&track.left), right: sent(&track.right) }, dry: track }
     }
 
     /// Left and right without the room.
@@ -83,24 +85,39 @@ impl Bus {
 /// The buses of a rendering: the mix, and one for each group when stems are wanted.
 #[derive(Debug)]
 pub(super) struct Desk {
-    pub(super) mix: Bus,
-    pub(super) groups: Vec<Option<Bus>>,
+    frames: usize,
+    mix: Option<Bus>,
+    groups: Vec<Option<Bus>>,
     stems: bool,
 }
 
 impl Desk {
     pub(super) fn new(frames: usize, stems: bool) -> Self {
-        Self { mix: Bus::new(frames), groups: vec![None; GROUPS.len()], stems }
+        Self { frames, mix: None, groups: vec![None; GROUPS.len()], stems }
     }
 
-    /// Takes a track that went through its channel. Tracks must come in the same order each time for the same bytes.
-    pub(super) fn add(&mut self, instrument: Instrument, track: &Stereo) {
+    /// Takes a track that went through its channel, and gives it back when it is not needed. Tracks must come in the same order each
+    /// time for the same bytes.
+    pub(super) fn add(&mut self, instrument: Instrument, track: Stereo) -> Option<Stereo> {
         let send = instrument.strip().send;
-        self.mix.add(track, send);
         if self.stems {
-            let frames = track.left.len();
-            self.groups[instrument.group()].get_or_insert_with(|| Bus::new(frames)).add(track, send);
+            match &mut self.groups[instrument.group()] {
+                Some(group) => group.add(&track, send),
+                group => *group = Some(Bus::with(track.clone(), send)),
+            }
         }
+        if let Some(mix) = &mut self.mix {
+            mix.add(&track, send);
+            return Some(track);
+        }
+        // Memory that is first read and then written costs twice: the first track is the start of the mix.
+        self.mix = Some(Bus::with(track, send));
+        None
+    }
+
+    /// The mix and the groups, as far as they have tracks.
+    pub(super) fn into_buses(self) -> (Bus, Vec<Option<Bus>>) {
+        (self.mix.unwrap_or_else(|| Bus::with(Stereo::silence(self.frames), 0.0)), self.groups)
     }
 }
 

@@ -181,6 +181,34 @@ impl Reverb {
         answer
     }
 
+    /// Damps what comes out of the lines, all of them a frame at a time: what each waits for, the others do not.
+    #[inline(always)]
+    fn damp(&mut self, lines: &mut [Frames; LINES], count: usize) {
+        const FEW: usize = 8;
+        let (keep, take) = (self.damping, 1.0 - self.damping);
+        let mut damped = self.damped;
+        for start in (0..count).step_by(FEW) {
+            let mut frames = [[0.0_f32; LINES]; FEW];
+            for (number, line) in lines.iter().enumerate() {
+                for (frame, sample) in frames.iter_mut().zip(&line[start..start + FEW]) {
+                    frame[number] = *sample;
+                }
+            }
+            for frame in frames.iter_mut().take(count - start) {
+                for ((sample, damped), gain) in frame.iter_mut().zip(&mut damped).zip(&self.gains) {
+                    *damped = keep * *damped + take * *sample;
+                    *sample = gain * *damped;
+                }
+            }
+            for (number, line) in lines.iter_mut().enumerate() {
+                for (frame, sample) in frames.iter().zip(&mut line[start..start + FEW]) {
+                    *sample = frame[number];
+                }
+            }
+        }
+        self.damped = damped;
+    }
+
     /// What comes out of the lines, damped.
     #[inline(always)]
     fn circulate(&mut self, count: usize) -> [Frames; LINES] {
@@ -209,13 +237,7 @@ impl Reverb {
                 *sample = heard[whole] + part * (heard[whole + 1] - heard[whole]);
             }
         }
-        // All lines a frame at a time: what each waits for, the others do not.
-        for i in 0..count {
-            for ((line, damped), gain) in lines.iter_mut().zip(&mut self.damped).zip(&self.gains) {
-                *damped = self.damping * *damped + (1.0 - self.damping) * line[i];
-                line[i] = gain * *damped;
-            }
-        }
+        self.damp(&mut lines, count);
         lines
     }
 }

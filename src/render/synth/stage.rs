@@ -64,15 +64,17 @@ impl Stage<'_> {
             total,
             Desk::new(span.total, stems),
             |desk, number, sound| {
-                desk.add(tracks[number].instrument(), &sound);
-                spares.put(sound);
+                if let Some(spare) = desk.add(tracks[number].instrument(), sound) {
+                    spares.put(spare);
+                }
             },
         )?;
         drop(spares);
-        let glue = console.glue(&desk.mix);
-        let groups = desk.groups.len();
-        let numbered: Vec<(usize, Bus)> = std::iter::once((groups, desk.mix))
-            .chain(desk.groups.into_iter().enumerate().filter_map(|(number, bus)| Some((number, bus?))))
+        let (mix, buses) = desk.into_buses();
+        let glue = console.glue(&mix);
+        let groups = buses.len();
+        let numbered: Vec<(usize, Bus)> = std::iter::once((groups, mix))
+            .chain(buses.into_iter().enumerate().filter_map(|(number, bus)| Some((number, bus?))))
             .collect();
         let numbers: Vec<usize> = numbered.iter().map(|(number, _)| *number).collect();
         // Each bus is taken by whoever finishes it, and gone when that is done: they are the largest that a section holds.

@@ -62,7 +62,8 @@ impl<V: Value> Filter<V> {
     #[inline(always)]
     pub(in crate::render::synth) fn next(&mut self, input: V) -> Bands<V> {
         let input = input + BARELY;
-        let one = self.one * self.keep[0] + (input * self.across - self.two * self.across);
+        // What is barely there goes to both halves of the state: no output of a filter holds back both.
+        let one = self.one * self.keep[0] + ((input * self.across + BARELY) - self.two * self.across);
         let two = self.one * self.across + (input * self.fed + self.two * self.keep[1]);
         let (band, low) = ((self.one + one) * 0.5, (self.two + two) * 0.5);
         let high = input - band * self.k - low;
@@ -162,7 +163,7 @@ impl Run {
 
     #[inline(always)]
     fn step(&self, filter: &mut Filter, samples: &mut [f32; RUN]) {
-        let (mut output, mut state) = ([0.0_f32; RUN], [0.0_f32; 4]);
+        let (mut output, mut state) = ([0.0_f32; RUN], [BARELY, 0.0, 0.0, 0.0]);
         for ((sample, out), on) in samples.iter().zip(&self.from_sample).zip(&self.sample_on) {
             let input = sample + BARELY;
             add(&mut output, out, input);
