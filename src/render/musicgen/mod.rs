@@ -32,6 +32,7 @@ pub mod model;
 mod position;
 pub mod precision;
 pub mod sampling;
+mod slot;
 pub mod store;
 pub mod stream;
 pub mod tensors;
