@@ -14,7 +14,7 @@
 use std::{ops::ControlFlow, path::PathBuf, sync::Arc};
 
 use super::{
-    ModelError, MusicGen,
+    ModelError, MusicGen, catalogue,
     checkpoint::{Checkpoint, CheckpointError},
     chroma::FollowedSound,
     codec::CodecError,
@@ -26,7 +26,7 @@ use super::{
     precision::Precision,
     sampling::Sampling,
     slot::Slot,
-    store::{Found, KNOWN, Store},
+    store::{Found, Store},
     stream::{self, SectionState, Window},
     weights::Placement,
 };
@@ -101,7 +101,7 @@ impl MusicGens {
         store.known().next().ok_or_else(|| {
             let reason = format!(
                 "no MusicGen model is on this machine; `timbre models pull {}` fetches one",
-                KNOWN[0]
+                catalogue::KNOWN[0].id
             );
             NoModel { reason, source: None }
         })

@@ -14,6 +14,7 @@
 //! A melody model has no cross-attention; it is told chroma and text before the first column.
 
 mod attention;
+pub mod catalogue;
 pub mod checkpoint;
 pub mod chroma;
 pub mod codec;
