@@ -34,7 +34,7 @@ pub struct Rendering {
         global = true
     )]
     pub device: DeviceChoice,
-    /// Processor threads for rendering; 0 takes all.
+    /// Processor threads for rendering, of each job; 0 takes all.
     #[arg(long, env = "TIMBRE_THREADS", value_name = "N", default_value_t = 0, global = true)]
     pub threads: usize,
     /// How a model's matrices are kept: f32 is exact, the others take less memory.
@@ -213,6 +213,13 @@ impl Rendering {
             0 => std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
             threads => threads,
         }
+    }
+
+    /// Variables by which the threads of models are bound: candle's and those of `rayon`, on which it multiplies. Without a number
+    /// of threads they are left as they are.
+    pub fn variables(&self) -> Vec<(&'static str, String)> {
+        let names = ["RAYON_NUM_THREADS", "CANDLE_NUM_THREADS"];
+        names.into_iter().filter(|_| self.threads > 0).map(|name| (name, self.threads.to_string())).collect()
     }
 
     /// The processor, on which everything but models computes.

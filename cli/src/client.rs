@@ -121,6 +121,8 @@ impl Client {
             .post(&url)
             .content_type("application/octet-stream")
             .header("content-length", bytes)
+            // A sound that is too large is refused before it is sent.
+            .header("expect", "100-continue")
             .config()
             .timeout_recv_response(Some(EXAMINATION))
             .build();

@@ -8,7 +8,7 @@ use timbre::wire::GenerationStatus;
 use timbre_client::{ClientError, Transfer};
 
 use crate::output::{Output, printable, remark};
-use crate::report::{clock, status_line};
+use crate::report::{clock, speed, status_line};
 
 /// Steps of a bar that stands for a share of 1.
 const STEPS: f64 = 1000.0;
@@ -121,7 +121,11 @@ impl Bars {
         job.set_position((status.progress * STEPS) as u64);
         job.set_message(match (status.queue_position, status.eta_seconds) {
             (Some(before), _) => format!("{before} before this one"),
-            (None, Some(eta)) => format!("about {} left", clock(eta)),
+            (None, Some(eta)) => {
+                let speed =
+                    status.real_time_factor.map_or(String::new(), |factor| ", ".to_owned() + &speed(factor));
+                format!("about {} left{speed}", clock(eta))
+            }
             (None, None) => String::new(),
         });
         while self.sections.len() < status.sections.len() {

@@ -44,6 +44,13 @@ fn warnings(text: &mut String, warnings: &[String]) {
     }
 }
 
+/// How fast sections are rendered, by seconds of work for a second of music: `0.12 times real time`.
+pub(crate) fn speed(real_time_factor: f64) -> String {
+    let speed = 1.0 / real_time_factor;
+    let digits = if speed < 1.0 { 2 } else { usize::from(speed < 10.0) };
+    format!("{speed:.digits$} times real time")
+}
+
 /// Where a job stands, in one line.
 pub(crate) fn status_line(status: &GenerationStatus) -> String {
     let mut line = format!("{:<10} {:>5}", status.state.name(), percent(status.progress));
@@ -76,6 +83,9 @@ pub(crate) fn status(status: &GenerationStatus) -> String {
             ("accepted", status.created_at.to_string()),
         ],
     );
+    if let Some(factor) = status.real_time_factor {
+        pairs(&mut text, &[("rendered", speed(factor))]);
+    }
     if let Some(at) = status.finished_at {
         pairs(&mut text, &[("ended", at.to_string())]);
     }
@@ -313,7 +323,7 @@ mod tests {
     #[test]
     fn a_status_line_tells_queue_section_and_time_left() {
         let mut status: GenerationStatus = serde_json::from_value(serde_json::json!({
-            "job_id": "j", "state": "queued", "progress": 0.0, "sections": [], "queue_position": 2, "eta_seconds": null,
+            "job_id": "j", "state": "queued", "progress": 0.0, "sections": [], "queue_position": 2, "eta_seconds": null, "real_time_factor": null,
             "message": "", "warnings": [], "seed": 1, "engine": "synth", "engine_reason": "asked for", "created_at": "2026-01-01T00:00:00Z",
             "updated_at": "2026-01-01T00:00:00Z", "started_at": null, "finished_at": null
         }))
@@ -322,6 +332,10 @@ mod tests {
         status.state = timbre::wire::JobState::Rendering;
         status.queue_position = None;
         status.eta_seconds = Some(12.2);
+        assert_eq!(
+            [8.3, 0.4, 0.03].map(speed),
+            ["0.12", "2.5", "33"].map(|speed| format!("{speed} times real time"))
+        );
         status.progress = 0.35;
         status.sections = [("s00", "intro", 1.0), ("s01", "chorus", 0.4)]
             .map(|(id, label, progress)| timbre::wire::SectionProgress {

@@ -55,7 +55,9 @@ pub enum UploadError {
     #[error(transparent)]
     Source(#[from] SourceError),
     /// It is larger than a sound may be.
-    #[error("the sound has more than {largest} bytes")]
+    #[error(
+        "the sound has more than {largest} bytes, the most that is taken here: send a part of it, or compress it"
+    )]
     TooLarge {
         /// The limit.
         largest: u64,

@@ -1,5 +1,7 @@
 //! Changing the number of channels.
 
+use std::ops::Range;
+
 use super::ConvertError;
 use crate::audio::{Pcm, Spec};
 
@@ -12,7 +14,7 @@ pub fn remix(sound: Pcm, channels: usize) -> Result<Pcm, ConvertError> {
     let Spec { rate, channels: from } = sound.spec();
     let planes = match (from, channels) {
         (from, to) if from == to => return Ok(sound),
-        (_, 1) => vec![mean(&sound)],
+        (_, 1) => vec![mean(sound.planes(), 0..sound.frames()).collect()],
         (1, 2) => {
             let plane = sound.into_planes().swap_remove(0);
             vec![plane.clone(), plane]
@@ -22,10 +24,11 @@ pub fn remix(sound: Pcm, channels: usize) -> Result<Pcm, ConvertError> {
     Ok(Pcm::new(Spec { rate, channels }, planes)?)
 }
 
-fn mean(sound: &Pcm) -> Vec<f32> {
-    let share = 1.0 / sound.planes().len() as f64;
-    let frame = |index| sound.planes().iter().map(|plane: &Vec<f32>| f64::from(plane[index])).sum::<f64>();
-    (0..sound.frames()).map(|index| (frame(index) * share) as f32).collect()
+/// The mean of planes of one length, in frames that they have.
+pub fn mean(planes: &[Vec<f32>], frames: Range<usize>) -> impl Iterator<Item = f32> {
+    let share = 1.0 / planes.len() as f64;
+    let frame = move |index| planes.iter().map(|plane: &Vec<f32>| f64::from(plane[index])).sum::<f64>();
+    frames.map(move |index| (frame(index) * share) as f32)
 }
 
 #[cfg(test)]

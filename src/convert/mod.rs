@@ -11,7 +11,7 @@ use crate::{
     cancel::Cancelled,
 };
 
-pub use channels::remix;
+pub use channels::{mean, remix};
 pub use rate::resample;
 
 /// Why sound cannot be converted.

@@ -4,20 +4,25 @@ use std::{path::Path, time::Duration};
 
 use axum::{
     Json,
-    body::Body,
+    body::{Body, BodyDataStream},
     extract::{Path as PathParameter, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use futures_util::StreamExt;
-use tokio::{fs::File, io::AsyncWriteExt, time::timeout};
+use tokio::{fs::File, io::AsyncWriteExt, sync::OwnedSemaphorePermit, time::timeout};
 
 use super::{
     Service,
     error::{ApiError, Code, documented},
     extract::BODY_TIMEOUT,
 };
-use crate::{artifact::ArtifactError, cancel::Never, job::sources::in_use, wire::AudioInfo};
+use crate::{
+    artifact::{ArtifactError, Incoming, UploadError},
+    cancel::Never,
+    job::sources::in_use,
+    wire::AudioInfo,
+};
 
 /// How long a sound may take to arrive.
 const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(600);
@@ -45,7 +50,33 @@ pub(super) async fn upload(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
-    let _place = service.arrival().ok_or_else(|| ApiError {
+    let mut pieces = body.into_data_stream();
+    let taken = match admit(&service, &headers).await {
+        Ok((_place, incoming, largest)) => take(&service, incoming, &mut pieces, largest).await,
+        // The caller waits for the answer before it sends anything.
+        Err(error) if headers.contains_key(header::EXPECT) => return Err(error),
+        Err(error) => Err(error),
+    };
+    match taken {
+        Ok(info) => {
+            let location = [(header::LOCATION, format!("/audio/{}", info.audio_id))];
+            Ok((StatusCode::CREATED, location, Json(info)).into_response())
+        }
+        Err(error) => {
+            if error.code != Code::RequestTimeout {
+                go_by(&mut pieces).await;
+            }
+            Err(error)
+        }
+    }
+}
+
+/// A place for a sound on its way and the bytes that it may have, unless its head is enough to refuse it.
+async fn admit(
+    service: &Service,
+    headers: &HeaderMap,
+) -> Result<(OwnedSemaphorePermit, Incoming, u64), ApiError> {
+    let place = service.arrival().ok_or_else(|| ApiError {
         retry_after: Some(RETRY_AFTER),
         ..ApiError::new(Code::UploadsBusy, Code::UploadsBusy.meaning())
     })?;
@@ -53,21 +84,36 @@ pub(super) async fn upload(
         service.blocking(|parts| Ok((parts.uploads.incoming()?, parts.uploads.settings().largest))).await?;
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if announced.is_some_and(|length: u64| length > largest) {
-        return Err(too_large(largest));
+        return Err(UploadError::TooLarge { largest }.into());
     }
-    timeout(ARRIVAL_TIMEOUT, receive(body, &incoming.path(), largest))
+    Ok((place, incoming, largest))
+}
+
+/// Receives a sound, reads it and keeps it.
+async fn take(
+    service: &Service,
+    incoming: Incoming,
+    pieces: &mut BodyDataStream,
+    largest: u64,
+) -> Result<AudioInfo, ApiError> {
+    timeout(ARRIVAL_TIMEOUT, receive(pieces, &incoming.path(), largest))
         .await
         .map_err(|_elapsed| late(ARRIVAL_TIMEOUT))??;
-    let info = service
+    service
         .blocking(move |parts| {
             let examined = parts.uploads.examine(incoming, &Never)?;
             let mut uploads = parts.uploads.hold();
             let used = in_use(&*parts.store)?;
             Ok(uploads.add(examined, &used)?)
         })
-        .await?;
-    let location = [(header::LOCATION, format!("/audio/{}", info.audio_id))];
-    Ok((StatusCode::CREATED, location, Json(info)).into_response())
+        .await
+}
+
+/// Lets what is left of a refused body go by, for a while: most callers read no answer before they have sent everything, and would
+/// see a broken connection instead of the reason.
+async fn go_by(pieces: &mut BodyDataStream) {
+    let all = async { while let Some(Ok(_)) = pieces.next().await {} };
+    timeout(BODY_TIMEOUT, all).await.unwrap_or_default();
 }
 
 /// Describe a sound.
@@ -109,10 +155,9 @@ pub(super) async fn remove(
 }
 
 /// Writes a body to a file as it arrives.
-async fn receive(body: Body, path: &Path, largest: u64) -> Result<(), ApiError> {
+async fn receive(pieces: &mut BodyDataStream, path: &Path, largest: u64) -> Result<(), ApiError> {
     let failed = |error| ApiError::from(ArtifactError::io(path, error));
     let mut file = File::create_new(path).await.map_err(failed)?;
-    let mut pieces = body.into_data_stream();
     let mut bytes = 0;
     while let Some(piece) =
         timeout(BODY_TIMEOUT, pieces.next()).await.map_err(|_elapsed| late(BODY_TIMEOUT))?
@@ -120,15 +165,11 @@ async fn receive(body: Body, path: &Path, largest: u64) -> Result<(), ApiError> 
         let piece = piece.map_err(|_broken| ApiError::new(Code::BadRequest, "the body ended early"))?;
         bytes += piece.len() as u64;
         if bytes > largest {
-            return Err(too_large(largest));
+            return Err(UploadError::TooLarge { largest }.into());
         }
         file.write_all(&piece).await.map_err(failed)?;
     }
     file.flush().await.map_err(failed)
-}
-
-fn too_large(largest: u64) -> ApiError {
-    ApiError::new(Code::BodyTooLarge, format!("the sound has more than {largest} bytes"))
 }
 
 fn late(limit: Duration) -> ApiError {

@@ -47,8 +47,8 @@ pub(super) async fn generate(
     let status = service
         .blocking(move |parts| {
             let mut request = Request::new(wire, &parts.defaults)?;
-            let plan = plan(&request)?;
             let chosen = parts.engines.choose(&request)?;
+            let plan = plan(&chosen.settle(&request))?;
             sources::admit(&mut request, &*parts.store, &parts.shelf, &parts.uploads, &Never)?;
             retention::sweep(&*parts.store, &parts.shelf);
             let uploads = parts.uploads.hold();
@@ -57,6 +57,7 @@ pub(super) async fn generate(
                 audio_seconds: plan.duration_seconds,
                 engine: chosen.engine.name().to_owned(),
                 engine_reason: chosen.reason,
+                model: chosen.engine.limits().model.map(|model| model.title),
                 warnings: plan.warnings().iter().chain(&chosen.warnings).cloned().collect(),
                 request,
             })?;

@@ -51,6 +51,7 @@ pub(crate) fn new_job() -> NewJob {
         audio_seconds: 10.0,
         engine: "synth".to_owned(),
         engine_reason: "asked for".to_owned(),
+        model: None,
         warnings: Vec::new(),
     }
 }

@@ -54,8 +54,16 @@ struct Inner {
     queue: VecDeque<JobId>,
     /// Who is finished, in the order of finishing.
     finished: VecDeque<JobId>,
-    paces: HashMap<String, Pace>,
+    /// How fast each engine is with each model.
+    paces: HashMap<Player, Pace>,
     closed: bool,
+}
+
+/// An engine with its model: what jobs of the same speed have in common.
+type Player = (String, Option<String>);
+
+fn player(job: &Job) -> Player {
+    (job.engine.clone(), job.model.clone())
 }
 
 #[derive(Debug)]
@@ -106,7 +114,7 @@ impl Inner {
 
     /// Seconds that the whole job takes.
     fn whole(&self, job: &Job) -> Option<f64> {
-        self.paces.get(&job.engine)?.seconds_for(job.audio_seconds)
+        self.paces.get(&player(job))?.seconds_for(job.audio_seconds)
     }
 
     /// Seconds that a running job still needs.
@@ -184,7 +192,9 @@ impl JobStore for MemoryStore {
         let Some(id) = inner.queue.pop_front() else { return Ok(None) };
         let Inner { jobs, paces, .. } = &mut *inner;
         let Some(entry) = jobs.get_mut(&id) else { return Ok(None) };
-        entry.job.shares = paces.get(&entry.job.engine).map(Pace::shares).unwrap_or_default();
+        if let Some(pace) = paces.get(&player(&entry.job)) {
+            entry.job.shares = pace.shares();
+        }
         entry.job.go(JobState::Planning, now)?;
         entry.job.attempt += 1;
         entry.job.started_at = Some(now);
@@ -234,8 +244,8 @@ impl JobStore for MemoryStore {
                     held.warn(warning);
                 }
                 if let Some(stages) = held.stage_times() {
-                    let (engine, seconds) = (held.engine.clone(), held.audio_seconds);
-                    inner.paces.entry(engine).or_default().learn(stages, seconds);
+                    let (player, seconds) = (player(held), held.audio_seconds);
+                    inner.paces.entry(player).or_default().learn(stages, seconds);
                 }
                 inner.finished.push_back(job);
                 inner.record(job, now, &self.settings);

@@ -24,7 +24,7 @@ pub mod store;
 pub(crate) mod contract;
 
 pub use memory::MemoryStore;
-use progress::{STAGES, Shares};
+use progress::{RENDERING, STAGES, Shares};
 pub use state::IllegalMove;
 pub use store::JobStore;
 
@@ -70,6 +70,8 @@ pub struct NewJob {
     pub engine: String,
     /// Why it was chosen.
     pub engine_reason: String,
+    /// The model that it plays, when it has one.
+    pub model: Option<String>,
     /// What is already known not to be honoured as asked.
     pub warnings: Vec<String>,
 }
@@ -90,6 +92,8 @@ pub struct Job {
     pub engine: String,
     /// Why it was chosen.
     pub engine_reason: String,
+    /// The model that it plays, when it has one.
+    pub model: Option<String>,
     /// The stage it is in.
     pub state: JobState,
     /// How often it was claimed.
@@ -176,6 +180,8 @@ impl Job {
             audio_seconds: new.audio_seconds,
             engine: new.engine,
             engine_reason: new.engine_reason,
+            shares: Shares::before_any(new.model.is_some()),
+            model: new.model,
             state: JobState::Queued,
             attempt: 0,
             progress: 0.0,
@@ -189,7 +195,6 @@ impl Job {
             started_at: None,
             finished_at: None,
             stages_began: Vec::new(),
-            shares: Shares::default(),
             queue_position: None,
             eta_seconds: None,
         }
@@ -285,6 +290,18 @@ impl Job {
         times.collect::<Vec<_>>().try_into().ok()
     }
 
+    /// Seconds of work for a second of music, in rendering as far as it has come. `None` before anything is rendered.
+    fn real_time_factor(&self) -> Option<f64> {
+        let began = *self.stages_began.get(RENDERING)?;
+        let until = self.stages_began.get(RENDERING + 1).copied().unwrap_or(self.updated_at);
+        let parts = self.section_frames.iter().zip(&self.sections);
+        let (rendered, all) = parts.fold((0.0, 0.0), |(rendered, all), (frames, section)| {
+            (rendered + *frames as f64 * section.progress, all + *frames as f64)
+        });
+        let factor = until.duration_since(began).as_secs_f64() / (rendered / all * self.audio_seconds);
+        factor.is_finite().then_some(factor)
+    }
+
     /// As it goes over the wire.
     pub fn status(&self) -> GenerationStatus {
         GenerationStatus {
@@ -294,6 +311,7 @@ impl Job {
             sections: self.sections.clone(),
             queue_position: self.queue_position,
             eta_seconds: self.eta_seconds,
+            real_time_factor: self.real_time_factor(),
             message: self.message.clone(),
             warnings: self.warnings.clone(),
             seed: self.request.seed,

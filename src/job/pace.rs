@@ -8,6 +8,10 @@ use super::progress::{STAGES, Shares};
 const MEMORY: u32 = 16;
 /// Share of a job after which its own speed says something.
 const OWN_SPEED_FROM: f64 = 0.1;
+/// The same of a job that has gone on for [`LONG`].
+const OWN_SPEED_OF_LONG_FROM: f64 = 0.01;
+/// A while in which a job that takes minutes shows its speed.
+const LONG: Duration = Duration::from_secs(10);
 /// Least that is said to remain of a job that runs, in seconds.
 const LEAST: f64 = 1.0;
 
@@ -42,7 +46,8 @@ impl Pace {
 
 /// Seconds that an entire job takes which has come this far after `elapsed`. `None` when it is too early to say.
 pub fn by_own_speed(elapsed: Duration, progress: f64) -> Option<f64> {
-    (progress >= OWN_SPEED_FROM).then(|| elapsed.as_secs_f64() / progress)
+    let from = if elapsed < LONG { OWN_SPEED_FROM } else { OWN_SPEED_OF_LONG_FROM };
+    (progress >= from).then(|| elapsed.as_secs_f64() / progress)
 }
 
 /// Seconds that a running job still needs. `learned` is what the entire job takes by the speed of earlier ones, `own` by its own,
@@ -99,6 +104,7 @@ mod tests {
         let after = Duration::from_secs_f64;
         assert_eq!(remaining(after(5.0), None, by_own_speed(after(5.0), 0.05)), None);
         assert_eq!(remaining(after(5.0), None, by_own_speed(after(5.0), 0.5)), Some(5.0));
+        assert_eq!(remaining(after(20.0), None, by_own_speed(after(20.0), 0.02)), Some(980.0));
         assert_eq!(remaining(after(5.0), Some(20.0), by_own_speed(after(5.0), 0.5)), Some(15.0));
         assert_eq!(remaining(after(21.0), Some(20.0), by_own_speed(after(20.0), 0.5)), Some(19.0));
         assert_eq!(remaining(after(21.0), Some(20.0), None), Some(LEAST));
@@ -128,6 +134,9 @@ mod tests {
             let left = remaining(job.computing(at(ms)), pace.seconds_for(job.audio_seconds), own);
             seen.push((job.progress, left));
         }
+        // 1.85 of 1.9 parts of its 10 s were rendered in 1.85 s.
+        let factor = job.status().real_time_factor;
+        assert!(factor.is_some_and(|factor| (factor - 0.19).abs() < 1e-9), "{factor:?}");
         job.go(JobState::Succeeded, at(5_300)).unwrap();
         pace.learn(job.stage_times().unwrap(), job.audio_seconds);
         seen

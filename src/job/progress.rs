@@ -8,6 +8,8 @@ use crate::wire::JobState;
 
 /// The stages that take time: planning, rendering, mixing, mastering (with writing the files).
 pub(super) const STAGES: usize = 4;
+/// Which of them is rendering.
+pub(super) const RENDERING: usize = 1;
 /// No more is done before the end.
 const LATEST: f64 = 0.99;
 
@@ -28,6 +30,15 @@ impl Default for Shares {
 }
 
 impl Shares {
+    /// What is taken before the first job of an engine has ended: with a model rendering is all but all of it.
+    pub(super) fn before_any(plays_a_model: bool) -> Self {
+        if plays_a_model {
+            Self { rendering: 0.002, mixing: 0.98, mastering: 0.981 }
+        } else {
+            Self::default()
+        }
+    }
+
     /// The shares of stages that take this long.
     pub(super) fn of(stages: [f64; STAGES]) -> Self {
         let whole: f64 = stages.iter().sum();
@@ -78,6 +89,12 @@ mod tests {
 
     fn close(a: f64, b: f64) -> bool {
         (a - b).abs() < 1e-12
+    }
+
+    #[test]
+    fn with_a_model_rendering_is_nearly_all() {
+        let rendered = |model| Shares::before_any(model).while_rendering([(1, 1.0)].into_iter());
+        assert!(rendered(true) > 0.95 && rendered(false) < 0.5);
     }
 
     #[test]

@@ -17,7 +17,8 @@ use crate::{
     wire::{AudioSource, JobState},
 };
 
-/// How much of a sound to go on from is kept, in seconds before its end: as much as any engine hears.
+/// How much of a sound to go on from is kept, in seconds before its end: as much as any engine hears. Counted in
+/// [`crate::plan`]'s estimate of memory.
 pub const HEARD_SECONDS: f64 = 30.0;
 
 /// Why a sound that a request names cannot be used.

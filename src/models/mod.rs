@@ -6,8 +6,6 @@
 #[cfg(feature = "musicgen")]
 pub mod cache;
 #[cfg(feature = "musicgen")]
-pub mod catalogue;
-#[cfg(feature = "musicgen")]
 pub mod check;
 #[cfg(feature = "musicgen")]
 pub mod fetch;

@@ -9,12 +9,12 @@ use thiserror::Error;
 
 use super::{
     cache::{Cache, CacheError, INDEX, Index, REQUIRED, WEIGHTS},
-    catalogue,
     fetch::{self, FetchError, fetch},
     hub::{Hub, HubError, RemoteFile},
     size,
 };
 use crate::render::musicgen::{
+    catalogue,
     config::{Config, ConfigError},
     store::HubId,
 };

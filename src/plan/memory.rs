@@ -2,7 +2,11 @@
 //! largest pieces.
 
 use super::{Plan, PlanError, vocabulary::vocabulary};
-use crate::{request::Request, wire::FieldError};
+use crate::{
+    request::Request,
+    source,
+    wire::{EngineChoice, FieldError},
+};
 
 /// Bytes of a sample in memory.
 const SAMPLE: u64 = 4;
@@ -14,6 +18,10 @@ const PIECE_COPIES: u64 = 4;
 const STEM_COPIES: u64 = 2;
 /// Copies of the longest section and of its groups while it is rendered.
 const SECTION_COPIES: f64 = 4.0;
+/// Seconds of a sound to go on from that are kept.
+const CONTINUED_SECONDS: f64 = 30.0;
+/// Copies of a sound that the piece is made from: as it was read, and while sections bring it to the rate of their model.
+const SOURCE_COPIES: f64 = 3.0;
 
 /// Refuses a piece that takes more than the request may.
 pub(super) fn check(plan: &Plan, request: &Request) -> Result<(), PlanError> {
@@ -38,7 +46,19 @@ fn needed(plan: &Plan, request: &Request) -> u64 {
     let piece = plan.total_frames * request.output.channels as u64 * SAMPLE * copies;
     let longest = plan.sections.iter().map(|section| section.length_seconds).fold(0.0, f64::max);
     let section = longest * ENGINE_FRAME * SAMPLE as f64 * SECTION_COPIES * (1 + groups) as f64;
-    piece + section as u64
+    piece + section as u64 + sources(plan, request)
+}
+
+/// Bytes of the sounds that the piece is made from. Of their files nothing is known here, so they count as stereo at the highest
+/// rate that is read; the built-in engine reads none.
+fn sources(plan: &Plan, request: &Request) -> u64 {
+    if request.engine == EngineChoice::Synth {
+        return 0;
+    }
+    let continued = if request.continue_from.is_some() { CONTINUED_SECONDS } else { 0.0 };
+    let melody = if request.melody_from.is_some() { plan.duration_seconds } else { 0.0 };
+    let second = f64::from(*source::SAMPLE_RATE.end()) * 2.0 * SAMPLE as f64;
+    ((continued + melody) * second * SOURCE_COPIES) as u64
 }
 
 /// Instrument groups, each of which is a stem.
@@ -59,7 +79,7 @@ mod tests {
     use crate::{
         plan::plan,
         request::Defaults,
-        wire::{GenerationRequest, OutputOptions},
+        wire::{AudioSource, GenerationRequest, OutputOptions},
     };
 
     fn request(seconds: f64, sample_rate: u32, stems: bool, memory_limit: u64) -> Request {
@@ -83,6 +103,17 @@ mod tests {
             let needed = needed(&plan(&request).unwrap(), &request) >> 20;
             assert!((measured..measured * 2).contains(&needed), "{needed} MiB, measured {measured}");
         }
+    }
+
+    #[test]
+    fn sounds_count_where_they_are_read() {
+        let mut request = request(60.0, 48_000, false, u64::MAX);
+        let plan = plan(&request).unwrap();
+        let without = needed(&plan, &request);
+        request.melody_from = Some(AudioSource::default());
+        assert_eq!(needed(&plan, &request) - without, 60 * 192_000 * 2 * 4 * 3);
+        request.engine = EngineChoice::Synth;
+        assert_eq!(needed(&plan, &request), without);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use thiserror::Error;
 use crate::{
     audio::{Pcm, PcmError, SampleRate, Spec},
     cancel::{Cancel, Cancelled},
-    convert::{ConvertError, remix},
+    convert::mean,
 };
 
 mod decode;
@@ -146,9 +146,6 @@ pub enum SourceError {
     /// Planes that do not belong together.
     #[error("the sound is malformed")]
     Sound(#[from] PcmError),
-    /// The channels cannot be mixed.
-    #[error(transparent)]
-    Convert(#[from] ConvertError),
 }
 
 fn declared(seconds: Option<f64>) -> String {
@@ -172,10 +169,10 @@ pub fn read(path: &Path, excerpt: &Excerpt, cancel: &dyn Cancel) -> Result<Pcm, 
             kept.take(&block);
         }
         let seconds = decoding.position() as f64 / rate.hz();
-        let sound = Pcm::new(decoding.spec(), kept.into_planes(decoding.spec().channels))?;
+        let channels = kept_channels(decoding.spec().channels);
+        let sound = Pcm::new(Spec { rate, channels }, kept.into_planes(channels))?;
         match sound.frames() {
             0 => Err(SourceError::Outside { start_seconds: excerpt.start_seconds, seconds }),
-            _ if sound.planes().len() > 2 => Ok(remix(sound, 1)?),
             _ => Ok(sound),
         }
     })
@@ -222,6 +219,11 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, SourceError>) -> Result<T, Source
     })
 }
 
+/// Channels that are kept of so many.
+fn kept_channels(channels: usize) -> usize {
+    if channels > 2 { 1 } else { channels }
+}
+
 /// What is kept of the sound that goes by.
 struct Kept {
     /// First frame of the file that is wanted.
@@ -265,11 +267,14 @@ impl Kept {
 
     fn take(&mut self, block: &Block<'_>) {
         let within = |frame: u64| frame.saturating_sub(block.at).min(block.frames() as u64) as usize;
-        let (first, last) = (within(self.from), within(self.until));
+        let wanted = within(self.from)..within(self.until).max(within(self.from));
         self.position = block.at + block.frames() as u64;
-        self.planes.resize(block.planes.len(), Vec::new());
-        for (kept, new) in self.planes.iter_mut().zip(block.planes) {
-            kept.extend_from_slice(new.get(first..last).unwrap_or_default());
+        self.planes.resize(kept_channels(block.planes.len()), Vec::new());
+        for (number, kept) in self.planes.iter_mut().enumerate() {
+            match block.planes {
+                [_] | [_, _] => kept.extend_from_slice(&block.planes[number][wanted.clone()]),
+                many => kept.extend(mean(many, wanted.clone())),
+            }
             // Twice as much as is wanted, so that little is moved.
             if kept.len() > 2 * self.most {
                 kept.drain(..kept.len() - self.most);

@@ -18,6 +18,7 @@ use super::{
     options::{RequestOptions, check_sounds},
     print, print_json,
     progress::TerminalProgress,
+    table::speed,
 };
 use crate::{
     app,
@@ -204,7 +205,7 @@ fn write_raw(
 
 fn summary(files: &Files, sounds: &[(&str, PathBuf)], piece: &Manifest, seconds: f64) -> String {
     let row = |name: &str, value: String| format!("  {name:<10} {value}\n");
-    let speed = piece.audio.duration_seconds / seconds;
+    let speed = speed(piece.audio.duration_seconds, seconds);
     let sounds = sounds.iter().map(|(option, path)| format!(" {option} {}", quoted(path)));
     let sounds = sounds.collect::<Vec<_>>().concat();
     let again = format!(
@@ -217,7 +218,7 @@ fn summary(files: &Files, sounds: &[(&str, PathBuf)], piece: &Manifest, seconds:
         files.picture.as_ref().map_or(String::new(), |path| row("picture", path.display().to_string())),
         files.midi.as_ref().map_or(String::new(), |path| row("midi", path.display().to_string())),
         files.stems.as_ref().map_or(String::new(), |path| row("stems", path.display().to_string())),
-        row("took", format!("{seconds:.1} s, {speed:.0} times real time")),
+        row("took", format!("{seconds:.1} s, {speed}")),
         row("again", again),
     ]
     .concat()

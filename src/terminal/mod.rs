@@ -82,6 +82,11 @@ enum Command {
 }
 
 impl Timbre {
+    /// Variables to be set before any thread starts.
+    pub fn variables(&self) -> Vec<(&'static str, String)> {
+        self.rendering.variables()
+    }
+
     /// Runs the command; what went wrong has been said on standard error when this returns.
     pub fn run(self) -> ExitCode {
         match self.dispatch() {
@@ -94,7 +99,7 @@ impl Timbre {
         logging::start(&self.log)?;
         match self.command {
             Command::Generate(generate) => generate.run(&self.rendering),
-            Command::Plan(plan) => plan.run(),
+            Command::Plan(plan) => plan.run(&self.rendering),
             Command::Serve { service, export } => serve::run(&service, &self.rendering, &export),
             Command::Engines { json } => engines(&self.rendering, json),
             #[cfg(feature = "musicgen")]

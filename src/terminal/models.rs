@@ -16,7 +16,6 @@ use crate::{
     config::{HuggingFace, Rendering},
     models::{
         cache::{Cache, CacheError, Cached},
-        catalogue::{self, KNOWN, Known, LICENCE},
         check::{self, Report},
         hub::{Hub, HubError},
         pull::{Offer, PullError},
@@ -24,6 +23,7 @@ use crate::{
     },
     render::musicgen::{
         ModelError,
+        catalogue::{self, KNOWN, Known, LICENCE},
         store::{HubId, NotFound, Store},
     },
 };

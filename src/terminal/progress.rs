@@ -7,18 +7,20 @@ use std::{
         Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
-use super::say;
+use super::{say, table::speed};
 use crate::{job::run::Progress, plan::Plan, wire::JobState};
 
 /// Steps of a bar.
 const STEPS: u64 = 1000;
 /// Plain lines are written at these shares of a section.
 const LINES: f64 = 4.0;
+/// A piece that takes less is not worth a word on its speed.
+const WORTH_A_WORD: Duration = Duration::from_secs(2);
 
 /// Shows progress on standard error, and stops the job once it was interrupted.
 #[derive(Debug)]
@@ -39,17 +41,55 @@ enum View {
 struct Bars {
     all: MultiProgress,
     sections: Vec<ProgressBar>,
-    /// Frames of each section, and how many are rendered.
-    frames: Vec<(u64, u64)>,
-    /// Over all sections, in frames; then the stage at work.
+    rendered: Option<Rendered>,
+    /// Over all sections; then the stage at work.
     whole: Option<ProgressBar>,
 }
 
 #[derive(Debug, Default)]
 struct Lines {
     labels: Vec<String>,
+    rendered: Option<Rendered>,
     /// Lines written of each section.
     reached: Vec<f64>,
+}
+
+/// How much of a piece is rendered, in how much time.
+#[derive(Debug)]
+struct Rendered {
+    began: Instant,
+    /// Length of each section in seconds, and the share of it that is rendered.
+    sections: Vec<(f64, f64)>,
+}
+
+impl Rendered {
+    fn begin(plan: &Plan) -> Self {
+        let sections = plan.sections.iter().map(|section| (section.length_seconds, 0.0)).collect();
+        Self { began: Instant::now(), sections }
+    }
+
+    fn note(&mut self, section: usize, share: f64) {
+        if let Some((_, rendered)) = self.sections.get_mut(section) {
+            *rendered = share;
+        }
+    }
+
+    /// Seconds that are rendered, and seconds of the whole piece.
+    fn seconds(&self) -> (f64, f64) {
+        self.sections
+            .iter()
+            .fold((0.0, 0.0), |(done, all), (length, share)| (done + length * share, all + length))
+    }
+
+    /// What follows from that: `about 445 s left, 0.12 times real time`. Nothing when it is too early to say, or all is done.
+    fn outlook(&self, elapsed: Duration) -> String {
+        let ((done, all), elapsed) = (self.seconds(), elapsed.as_secs_f64());
+        if done <= 0.0 || done >= all || elapsed < WORTH_A_WORD.as_secs_f64() {
+            return String::new();
+        }
+        let left = elapsed / done * (all - done);
+        format!("about {:.0} s left, {}", left.ceil(), speed(done, elapsed))
+    }
 }
 
 impl<'a> TerminalProgress<'a> {
@@ -110,6 +150,7 @@ impl Progress for TerminalProgress<'_> {
                 let mut lines = lock(lines);
                 lines.labels = labels.collect();
                 lines.reached = vec![0.0; plan.sections.len()];
+                lines.rendered = Some(Rendered::begin(plan));
             }
             View::Bars(bars) => {
                 say(&(self.describe)(plan));
@@ -125,11 +166,10 @@ impl Progress for TerminalProgress<'_> {
                         )
                     })
                     .collect();
-                bars.frames = plan.sections.iter().map(|section| (section.length_frames, 0)).collect();
+                bars.rendered = Some(Rendered::begin(plan));
                 if bars.sections.len() > 1 {
-                    let whole = ProgressBar::new(plan.total_frames)
-                        .with_style(style())
-                        .with_prefix(format!("{:width$}", "all"));
+                    let whole =
+                        ProgressBar::new(STEPS).with_style(style()).with_prefix(format!("{:width$}", "all"));
                     bars.whole = Some(bars.all.add(whole));
                 }
             }
@@ -140,33 +180,32 @@ impl Progress for TerminalProgress<'_> {
         match &self.view {
             View::Silent => {}
             View::Lines(lines) => {
-                let mut lines = lock(lines);
-                let label = lines.labels.get(section).cloned().unwrap_or_default();
-                if let Some(reached) = lines.reached.get_mut(section)
+                let Lines { labels, rendered, reached } = &mut *lock(lines);
+                let outlook = rendered.as_mut().map_or_else(String::new, |rendered| {
+                    rendered.note(section, done);
+                    rendered.outlook(rendered.began.elapsed())
+                });
+                if let (Some(label), Some(reached)) = (labels.get(section), reached.get_mut(section))
                     && (done * LINES).floor() > *reached
                 {
                     *reached = (done * LINES).floor();
-                    say(&format!("rendering {label}: {:.0} %", *reached / LINES * 100.0));
+                    let comma = if outlook.is_empty() { "" } else { ", " };
+                    say(&format!("rendering {label}: {:.0} %{comma}{outlook}", *reached / LINES * 100.0));
                 }
             }
             View::Bars(bars) => {
-                let mut bars = lock(bars);
-                if let Some((frames, rendered)) = bars.frames.get_mut(section) {
-                    *rendered = (done * *frames as f64) as u64;
-                }
-                let rendered = bars.frames.iter().map(|(_, rendered)| rendered).sum();
-                if let Some(bar) = bars.sections.get(section) {
-                    if bar.position() == 0 {
-                        bar.reset_elapsed();
-                        bar.reset_eta();
-                    }
+                let Bars { sections, rendered, whole, .. } = &mut *lock(bars);
+                if let Some(bar) = sections.get(section) {
                     bar.set_position((done * STEPS as f64) as u64);
                     if done >= 1.0 && !bar.is_finished() {
                         bar.finish();
                     }
                 }
-                if let Some(whole) = &bars.whole {
-                    whole.set_position(rendered);
+                if let (Some(rendered), Some(bar)) = (rendered, whole.as_ref().or(sections.first())) {
+                    rendered.note(section, done);
+                    let (seconds, all) = rendered.seconds();
+                    bar.set_position((seconds / all * STEPS as f64) as u64);
+                    bar.set_message(rendered.outlook(rendered.began.elapsed()));
                 }
             }
         }
@@ -175,22 +214,39 @@ impl Progress for TerminalProgress<'_> {
 }
 
 fn style() -> ProgressStyle {
-    let eta = |state: &ProgressState, text: &mut dyn std::fmt::Write| {
-        // A bar that has not begun has no estimate, one that has ended needs none.
+    let state = |state: &ProgressState, text: &mut dyn std::fmt::Write| {
         let shown = match state.pos() {
             0 => write!(text, "waiting"),
             done if Some(done) == state.len() => write!(text, "done"),
-            _ => write!(text, "{:.0} s left", state.eta().as_secs_f64().ceil()),
+            _ => Ok(()),
         };
         debug_assert!(shown.is_ok(), "writing to a string does not fail");
     };
-    let template = "  {prefix} [{bar:32}] {percent:>3} %  {left}";
+    let template = "  {prefix} [{bar:32}] {percent:>3} %  {state}{msg}";
     ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
-        .with_key("left", eta)
+        .with_key("state", state)
         .progress_chars("#>-")
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_follows_from_what_is_rendered() {
+        let mut rendered = Rendered { began: Instant::now(), sections: vec![(20.0, 0.0), (40.0, 0.0)] };
+        let after = Duration::from_secs;
+        assert_eq!(rendered.outlook(after(60)), "");
+        rendered.note(1, 0.25);
+        assert_eq!(rendered.outlook(after(100)), "about 500 s left, 0.10 times real time");
+        assert_eq!(rendered.outlook(after(1)), "");
+        rendered.note(0, 1.0);
+        rendered.note(1, 1.0);
+        assert_eq!(rendered.outlook(after(100)), "");
+    }
 }

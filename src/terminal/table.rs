@@ -62,6 +62,13 @@ pub(super) fn number(value: f64, digits: usize) -> String {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
+/// How fast music of so many seconds was made: `0.12 times real time`.
+pub(super) fn speed(music_seconds: f64, work_seconds: f64) -> String {
+    let speed = music_seconds / work_seconds;
+    let digits = if speed < 1.0 { 2 } else { usize::from(speed < 10.0) };
+    format!("{speed:.digits$} times real time")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,6 +94,8 @@ mod tests {
 
     #[test]
     fn times_and_numbers_read_well() {
+        let speeds = [speed(60.0, 500.0), speed(5.0, 2.0), speed(60.0, 1.8)];
+        assert_eq!(speeds, ["0.12", "2.5", "33"].map(|speed| format!("{speed} times real time")));
         assert_eq!(clock(65.199), "1:05.20");
         assert_eq!(
             (number(13.5, 3), number(4.0, 3), number(0.1666, 2)),

@@ -21,6 +21,10 @@ pub struct GenerationStatus {
     pub queue_position: Option<u64>,
     /// Estimated seconds until it ends. Null when nothing is known yet, and when it has ended.
     pub eta_seconds: Option<f64>,
+    /// Seconds of work for a second of music, in rendering as far as it has come; below 1 is faster than real time. Null before
+    /// anything is rendered.
+    #[serde(default)]
+    pub real_time_factor: Option<f64>,
     /// What it is doing, or why it ended, for people.
     pub message: String,
     /// What could not be honoured as asked.

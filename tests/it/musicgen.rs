@@ -476,9 +476,14 @@ struct Service {
 
 impl Service {
     fn start(directory: &TempDir, model: &Path) -> Self {
+        Self::with(directory, model, &[])
+    }
+
+    fn with(directory: &TempDir, model: &Path, options: &[&str]) -> Self {
         let mut child = timbre(directory)
             .args(["serve", "--port", "0", "--default-model"])
             .arg(model)
+            .args(options)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -553,6 +558,45 @@ fn the_service_renders_with_a_model_and_cancels_it() {
     // The next job has its turn as soon as the engine has heard of it.
     let next = service.submit(&json!({"prompt": "short", "duration_seconds": 1, "engine": "synth"}));
     assert_eq!(service.until(&next, is_final)["state"], "succeeded");
+}
+
+#[test]
+fn the_plan_is_that_of_the_engine_that_auto_takes() {
+    let directory = tempfile::tempdir().unwrap();
+    let joins = |model: &str| {
+        let plan = ["plan", "--prompt", "calm piano", "--duration", "60", "--seed", "1", "--json"];
+        let made = run(&directory, &[&plan[..], &["--default-model", model]].concat());
+        assert!(made.status.success(), "{}", said(&made));
+        let plan: Value = serde_json::from_slice(&made.stdout).unwrap();
+        let sections = plan["sections"].as_array().unwrap().clone();
+        sections[1..].iter().map(|section| section["transition"]["kind"].clone()).collect::<Vec<_>>()
+    };
+    let with_model = joins(checkpoint("mono").to_str().unwrap());
+    assert!(!with_model.is_empty() && with_model.iter().all(|kind| *kind == "continue"), "{with_model:?}");
+    assert_ne!(joins("facebook/not-here"), with_model);
+}
+
+/// Threads of a process by their names, without those of the HTTP service.
+#[cfg(target_os = "linux")]
+fn threads(process: u32) -> Vec<String> {
+    let tasks = fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let name =
+        |task: std::io::Result<fs::DirEntry>| fs::read_to_string(task.unwrap().path().join("comm")).ok();
+    tasks.filter_map(name).filter(|name| !name.starts_with("tokio")).collect()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_number_of_threads_binds_what_multiplies() {
+    for (wanted, started) in [("1", 0..=1), ("3", 3..=3)] {
+        let directory = tempfile::tempdir().unwrap();
+        let service = Service::with(&directory, &checkpoint("mono"), &["--threads", wanted]);
+        let before = threads(service.child.id()).len();
+        let job = service.submit(&json!({"prompt": "calm piano", "duration_seconds": 2, "seed": 1}));
+        assert_eq!(service.until(&job, is_final)["state"], "succeeded");
+        let after = threads(service.child.id());
+        assert!(started.contains(&(after.len() - before)), "{wanted}: {before}, then {after:?}");
+    }
 }
 
 /// `mono` with its codec's codebooks left out, which the headers alone do not tell.

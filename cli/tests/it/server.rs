@@ -138,7 +138,7 @@ pub(crate) fn status(state: &str, progress: f64) -> Value {
     json!({
         "job_id": ID, "state": state, "progress": progress,
         "sections": [{"id": "s00", "label": "intro", "progress": progress}],
-        "queue_position": null, "eta_seconds": 3.0, "message": format!("{state} now"), "warnings": [], "seed": 7,
+        "queue_position": null, "eta_seconds": 3.0, "real_time_factor": 0.5, "message": format!("{state} now"), "warnings": [], "seed": 7,
         "engine": "synth", "engine_reason": "asked for", "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:01Z",
         "started_at": null, "finished_at": null
     })

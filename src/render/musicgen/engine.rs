@@ -11,14 +11,10 @@
 //! A section that continues starts with the first sample that was not settled, so that the mix, which replaces from there,
 //! has what decoding the whole stream gives.
 
-use std::{
-    ops::ControlFlow,
-    path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError},
-};
+use std::{ops::ControlFlow, path::PathBuf, sync::Arc};
 
 use super::{
-    ModelError, MusicGen,
+    ModelError, MusicGen, catalogue,
     checkpoint::{Checkpoint, CheckpointError},
     chroma::FollowedSound,
     codec::CodecError,
@@ -29,7 +25,8 @@ use super::{
     model,
     precision::Precision,
     sampling::Sampling,
-    store::{Found, KNOWN, Store},
+    slot::Slot,
+    store::{Found, Store},
     stream::{self, SectionState, Window},
     weights::Placement,
 };
@@ -86,26 +83,14 @@ pub struct MusicGens {
 #[derive(Debug)]
 struct Shared {
     settings: Settings,
-    loaded: Mutex<Option<Loaded>>,
-}
-
-#[derive(Debug)]
-struct Loaded {
-    directory: PathBuf,
-    model: Arc<MusicGen>,
-}
-
-impl Shared {
-    fn loaded(&self) -> MutexGuard<'_, Option<Loaded>> {
-        // It is set in one step, so a panic elsewhere leaves it whole.
-        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+    /// The one that is loaded, by its directory.
+    slot: Slot<PathBuf, MusicGen>,
 }
 
 impl MusicGens {
     /// Those that `settings` lead to. Loads nothing.
     pub fn new(settings: Settings) -> Self {
-        Self { shared: Arc::new(Shared { settings, loaded: Mutex::new(None) }) }
+        Self { shared: Arc::new(Shared { settings, slot: Slot::default() }) }
     }
 
     fn find(&self, asked: Option<&str>) -> Result<Found, NoModel> {
@@ -116,7 +101,7 @@ impl MusicGens {
         store.known().next().ok_or_else(|| {
             let reason = format!(
                 "no MusicGen model is on this machine; `timbre models pull {}` fetches one",
-                KNOWN[0]
+                catalogue::KNOWN[0].id
             );
             NoModel { reason, source: None }
         })
@@ -204,21 +189,16 @@ enum Fault {
 }
 
 impl Player {
-    /// The model, loaded now unless it is already. A failure is not remembered.
+    /// The model, loaded now unless it is already.
     fn load(&self, watch: &dyn Watch) -> Result<Arc<MusicGen>, ModelError> {
-        let mut slot = self.shared.loaded();
-        match &*slot {
-            Some(loaded) if loaded.directory == self.found.directory => return Ok(Arc::clone(&loaded.model)),
-            _ => *slot = None,
-        }
         let Settings { hardware, precision, codec_on_processor, .. } = &self.shared.settings;
-        let device = hardware.device.clone();
-        let codec_device = if *codec_on_processor { candle_core::Device::Cpu } else { device.clone() };
-        let placement = Placement { device, precision: *precision };
-        let model =
-            Arc::new(MusicGen::open(&self.found.directory, &placement, &codec_device, &Heard(watch))?);
-        *slot = Some(Loaded { directory: self.found.directory.clone(), model: Arc::clone(&model) });
-        Ok(model)
+        let (directory, cancel) = (&self.found.directory, Heard(watch));
+        self.shared.slot.get(directory, &cancel, || {
+            let device = hardware.device.clone();
+            let codec_device = if *codec_on_processor { candle_core::Device::Cpu } else { device.clone() };
+            let placement = Placement { device, precision: *precision };
+            MusicGen::open(directory, &placement, &codec_device, &cancel)
+        })
     }
 
     fn play(
@@ -430,13 +410,7 @@ impl Engine for Player {
     }
 
     fn is_loaded(&self) -> bool {
-        // While one is being loaded the lock is held.
-        let slot = match self.shared.loaded.try_lock() {
-            Ok(slot) => slot,
-            Err(TryLockError::Poisoned(slot)) => slot.into_inner(),
-            Err(TryLockError::WouldBlock) => return false,
-        };
-        slot.as_ref().is_some_and(|loaded| loaded.directory == self.found.directory)
+        self.shared.slot.has(&self.found.directory)
     }
 
     fn render(
@@ -449,7 +423,9 @@ impl Engine for Player {
             return Err(EngineError::Cancelled);
         }
         let model = self.load(watch).map_err(|error| match error {
-            ModelError::Checkpoint(CheckpointError::Cancelled(_)) => EngineError::Cancelled,
+            ModelError::Cancelled(_) | ModelError::Checkpoint(CheckpointError::Cancelled(_)) => {
+                EngineError::Cancelled
+            }
             error => EngineError::Model { model: self.found.name.clone(), source: Box::new(error) },
         })?;
         self.play(&model, section, before, watch).map_err(|fault| match fault {

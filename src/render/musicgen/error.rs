@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use super::{checkpoint::CheckpointError, config::ConfigError, delay::GridError, text::TextError};
+use crate::cancel::Cancelled;
 
 /// Why a model cannot be loaded or give tokens.
 #[derive(Debug, Error)]
@@ -53,6 +54,9 @@ pub enum ModelError {
         /// The column of the grid.
         column: usize,
     },
+    /// Loading it was cancelled. Not a fault.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
     /// The device failed, or has no memory left.
     #[error("the language model failed on its device")]
     Device(#[from] candle_core::Error),

@@ -17,7 +17,7 @@ use super::{
 
 /// Columns that one step takes at most: a prompt is heard in several, so that the memory of a step is bounded and one can
 /// stop between them.
-const COLUMNS_AT_ONCE: usize = 256;
+const COLUMNS_AT_ONCE: usize = 64;
 
 /// A piece on its way. It starts with its prompt's frames and gets a column longer with every step.
 #[derive(Debug)]

@@ -14,6 +14,7 @@
 //! A melody model has no cross-attention; it is told chroma and text before the first column.
 
 mod attention;
+pub mod catalogue;
 pub mod checkpoint;
 pub mod chroma;
 pub mod codec;
@@ -32,6 +33,7 @@ pub mod model;
 mod position;
 pub mod precision;
 pub mod sampling;
+mod slot;
 pub mod store;
 pub mod stream;
 pub mod tensors;

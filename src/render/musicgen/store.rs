@@ -15,24 +15,12 @@ use std::{
 use thiserror::Error;
 
 use super::{
-    ModelError,
+    ModelError, catalogue,
     checkpoint::Checkpoint,
     config::Config,
     tensors::{stored_name, tensors},
     text::TextTokenizer,
 };
-
-/// The models that are known by name, the one to take when none is asked for first.
-pub const KNOWN: [&str; 8] = [
-    "facebook/musicgen-small",
-    "facebook/musicgen-stereo-small",
-    "facebook/musicgen-medium",
-    "facebook/musicgen-stereo-medium",
-    "facebook/musicgen-large",
-    "facebook/musicgen-stereo-large",
-    "facebook/musicgen-melody",
-    "facebook/musicgen-melody-large",
-];
 
 /// A model's name on the hub: `facebook/musicgen-small`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,7 +141,7 @@ impl Store {
 
     /// The known models that are on disk, in the order of [`KNOWN`].
     pub fn known(&self) -> impl Iterator<Item = Found> {
-        KNOWN.into_iter().filter_map(HubId::new).filter_map(|id| self.in_cache(&id))
+        catalogue::KNOWN.iter().filter_map(|known| HubId::new(known.id)).filter_map(|id| self.in_cache(&id))
     }
 }
 
@@ -179,8 +167,8 @@ impl Found {
     pub fn licence(&self) -> String {
         match self.card_licence() {
             Some(licence) => format!("{licence} (the model's weights, as its card says)"),
-            None if self.from_hub && KNOWN.contains(&self.name.as_str()) => {
-                "CC-BY-NC-4.0 (the model's weights: no commercial use)".to_owned()
+            None if self.from_hub && HubId::new(&self.name).as_ref().and_then(catalogue::entry).is_some() => {
+                format!("{} (the model's weights: no commercial use)", catalogue::LICENCE)
             }
             None => "unknown: the model says nothing of its licence".to_owned(),
         }

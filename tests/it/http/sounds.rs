@@ -9,7 +9,7 @@ use timbre::{
     wire::{AudioInfo, GenerationStatus, JobState, Manifest},
 };
 
-use super::server::{Server, Setup};
+use super::server::{Answer, Server, Setup};
 
 /// A second of mono at 8 kHz.
 fn sound(seed: i16) -> Vec<u8> {
@@ -79,6 +79,11 @@ fn what_is_no_sound_is_refused_with_the_reason() {
     let problem = send(&sound(1)[..10_000]).problem(422, "unreadable_audio");
     assert!(problem.detail.contains("cut off: it ends at 0.6 s"), "{}", problem.detail);
     send(&vec![0; 20_001]).problem(413, "body_too_large");
+    // More than the system keeps for a reader that does not read: who sends it all first is answered nevertheless.
+    let problem = send(&vec![0; 40_000_000]).problem(413, "body_too_large");
+    assert!(problem.detail.contains("more than 20000 bytes"), "{}", problem.detail);
+    let waiting = server.agent.post(server.url("/audio")).header("expect", "100-continue");
+    Answer::read(waiting.send(&vec![0; 40_000_000][..]).unwrap()).problem(413, "body_too_large");
     let unused = server.post_json("/generate", &json!({"prompt": "x", "engine": "synth", "melody_from": {"audio_id": bring(&server, &sound(1)).audio_id}}));
     assert_eq!(unused.problem(422, "engine_unsupported").errors[0].field, "melody_from");
     let nothing = server.post_json("/generate", &json!({"prompt": "x", "melody_from": {}}));

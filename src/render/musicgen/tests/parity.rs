@@ -1,6 +1,6 @@
 //! The stages of every checkpoint in one table: how far from the reference, of its largest value.
 
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, path::Path};
 
 use candle_core::{D, DType, Device, Tensor};
 
@@ -10,6 +10,7 @@ use crate::{
     render::musicgen::{
         codes::Codes,
         condition::{Branches, Prompt},
+        precision::Precision,
     },
 };
 
@@ -38,6 +39,12 @@ impl Line {
                 .all(|codebook| found.codebook(codebook)[*frame] == expected.codebook(codebook)[*frame])
         };
         self.tokens.push((stage, (0..frames).filter(alike).count(), frames));
+    }
+
+    fn text(&mut self, reference: &Reference) {
+        let ids = reference.golden["text.ids"].to_dtype(DType::U32).unwrap().to_vec1().unwrap();
+        let states = reference.model.conditioner.text.states(&ids).unwrap();
+        self.near("text", reference.distance("text.states", &states));
     }
 
     fn language(&mut self, reference: &Reference, branches: &Branches, stages: [&str; 2], greedy: &str) {
@@ -112,6 +119,21 @@ fn append(planes: &mut [Vec<f32>], more: &Pcm) {
     }
 }
 
+/// Logits of a text model, with and without text.
+const LOGITS: [&str; 2] = ["lm.logits_conditional", "lm.logits_unconditional"];
+
+#[test]
+#[ignore = "takes minutes, and 2.4 GB that tests/reference/full.py has made"]
+fn every_stage_of_a_model_of_full_size_is_that_of_the_reference() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/reference/full");
+    let reference = Reference::open(&directory, Precision::F32);
+    let mut line = Line::default();
+    line.text(&reference);
+    line.language(&reference, &reference.branches(reference.fact("prompt")), LOGITS, "greedy.tokens");
+    line.codec(&reference);
+    line.print(&reference.name);
+}
+
 /// `cargo test --lib musicgen::tests::parity -- --nocapture` shows the table.
 #[test]
 fn every_stage_of_every_checkpoint_is_that_of_the_reference() {
@@ -120,9 +142,7 @@ fn every_stage_of_every_checkpoint_is_that_of_the_reference() {
     for reference in references() {
         let mut line = Line::default();
         let prompt = reference.fact("prompt");
-        let ids = reference.golden["text.ids"].to_dtype(DType::U32).unwrap().to_vec1().unwrap();
-        let states = reference.model.conditioner.text.states(&ids).unwrap();
-        line.near("text", reference.distance("text.states", &states));
+        line.text(&reference);
         if let Some((_, classes)) = melodies.iter().find(|(melody, _)| melody.name == reference.name) {
             let prompt = Prompt { text: prompt, negative: "", melody: Some(classes) };
             let branches = reference.model.branches(&prompt).unwrap();
@@ -130,8 +150,7 @@ fn every_stage_of_every_checkpoint_is_that_of_the_reference() {
             line.language(&reference, &branches, stages, "melody.greedy.tokens");
         } else {
             let branches = reference.branches(prompt);
-            let stages = ["lm.logits_conditional", "lm.logits_unconditional"];
-            line.language(&reference, &branches, stages, "greedy.tokens");
+            line.language(&reference, &branches, LOGITS, "greedy.tokens");
             for stage in ["continue", "continue.short"] {
                 let expected = reference.codes(&format!("{stage}.tokens"));
                 let known = reference.codes(&format!("{stage}.prompt"));

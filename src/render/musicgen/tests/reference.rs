@@ -45,7 +45,7 @@ pub(super) struct Reference {
 }
 
 impl Reference {
-    fn open(directory: &Path, precision: Precision) -> Self {
+    pub(super) fn open(directory: &Path, precision: Precision) -> Self {
         let placement = Placement { device: Device::Cpu, precision };
         let MusicGen { config, language: model, codec } =
             MusicGen::open(directory, &placement, &Device::Cpu, &Never).unwrap();
