@@ -56,7 +56,7 @@ impl Drive {
                         &mut tight,
                         #[inline(always)]
                         |frame, tight| tight.next(frame).high,
-                    )
+                    );
                 },
             );
         }

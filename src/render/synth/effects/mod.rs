@@ -107,7 +107,7 @@ impl Effects {
                         &mut filters,
                         #[inline(always)]
                         |frame, filter| filter.next(frame).low,
-                    )
+                    );
                 },
             );
         }
