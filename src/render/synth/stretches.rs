@@ -15,8 +15,8 @@ use super::{
 const LANES: usize = 8;
 /// Frames of a stretch that are worked on at a time.
 const FRAMES: usize = 64;
-/// Frames before a stretch in which filters settle. What rings at 22 Hz without resonance falls by 200 dB.
-const SETTLING: usize = RATE as usize / 4;
+/// Frames before a stretch in which filters settle: a quarter of a second. What rings at 22 Hz without resonance falls by 200 dB.
+const SETTLING: usize = (RATE as usize / 4).next_multiple_of(FRAMES);
 
 /// A frame of each stretch.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -126,4 +126,32 @@ pub(super) fn each(
         *right = work(*right, &mut second);
     }
     *filters = [first, second];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audio::Random;
+
+    /// Whatever the length: as if the track had gone through one frame after the other.
+    #[test]
+    fn stretches_make_the_whole() {
+        let mut random = Random::new(3);
+        for frames in [0, 1, 500, 12_033, 100_000, 8 * SETTLING, 131_071] {
+            let mut noise = || -> Vec<f32> { (0..frames).map(|_| random.bipolar()).collect() };
+            let (left, right) = (noise(), noise());
+            let (mut swept_left, mut swept_right) = (left.clone(), right.clone());
+            let mut filters = [Filter::new(22.0, 0.7); 2];
+            sweep([&mut swept_left, &mut swept_right], |blocks| {
+                each(blocks, &mut filters, |frame, filter| filter.next(frame).high);
+            });
+            for (side, swept) in [(left, swept_left), (right, swept_right)] {
+                let mut filter = Filter::new(22.0, 0.7);
+                for (at, (sample, swept)) in side.into_iter().zip(swept).enumerate() {
+                    let expected = filter.next(sample).high;
+                    assert!((swept - expected).abs() < 1e-5, "{swept} for {expected} at {at} of {frames}");
+                }
+            }
+        }
+    }
 }
