@@ -139,7 +139,7 @@ impl Store {
         })
     }
 
-    /// The known models that are on disk, in the order of [`KNOWN`].
+    /// The known models that are on disk, in the order of [`catalogue::KNOWN`].
     pub fn known(&self) -> impl Iterator<Item = Found> {
         catalogue::KNOWN.iter().filter_map(|known| HubId::new(known.id)).filter_map(|id| self.in_cache(&id))
     }
