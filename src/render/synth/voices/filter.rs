@@ -94,7 +94,7 @@ struct Run {
 }
 
 /// Sends each side through its filter, all of which have the setting of the first one. What comes out is that of [`Filter::next`],
-/// but for rounding, in a quarter of the time: a filter waits for itself once in eight samples.
+/// but for rounding; a filter waits for itself once in eight samples.
 pub(super) fn pass<const SIDES: usize>(filters: &mut [Filter], output: Output, sides: [&mut [f32]; SIDES]) {
     let Some(first) = filters.first() else { return };
     let run = Run::new(first, output);

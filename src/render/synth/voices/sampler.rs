@@ -19,7 +19,7 @@ const LENGTHS: f32 = 12.0;
 const MUTES: f32 = 8.0;
 /// Nothing pauses for so many frames and then sounds again.
 const PAUSE: usize = RATE as usize / 4;
-/// Kept samples of a player, at most: those past it are made again.
+/// Frames that are kept of a player, at most (128 MiB): what goes past it is made again.
 const ROOM: usize = 16 << 20;
 
 /// What a player is to do.
@@ -63,8 +63,8 @@ pub(in crate::render::synth) struct Sampler<'a> {
     voice: &'a Voice,
     seed: u64,
     uses: BTreeMap<Kind, Uses>,
-    /// Samples that are kept.
-    samples: usize,
+    /// Frames that are kept.
+    frames: usize,
     /// Silence, to play on.
     blank: Stereo,
 }
@@ -81,7 +81,7 @@ impl<'a> Sampler<'a> {
         for (stroke, cue) in strokes {
             uses.entry(Kind::of(voice, stroke, &cue)).or_default().planned += 1;
         }
-        Self { voice, seed, uses, samples: 0, blank }
+        Self { voice, seed, uses, frames: 0, blank }
     }
 
     /// The silence that it was given.
@@ -113,7 +113,7 @@ impl<'a> Sampler<'a> {
         if let Some(sound) = slot {
             mix(sound, gain, canvas);
             if left <= 1 {
-                self.samples -= sound[0].len();
+                self.frames -= sound[0].len();
                 *slot = None;
             }
             return;
@@ -128,10 +128,10 @@ impl<'a> Sampler<'a> {
         );
         let end = end(blank_left, blank_right);
         let sides = [&mut blank_left[..end], &mut blank_right[..end]];
-        if left > 1 && self.samples + end <= ROOM {
+        if left > 1 && self.frames + end <= ROOM {
             let sound = sides.map(|side| side.to_vec());
             mix(&sound, gain, canvas);
-            self.samples += end;
+            self.frames += end;
             *slot = Some(sound);
         } else {
             mix(&[&*sides[0], &*sides[1]], gain, canvas);
