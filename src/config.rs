@@ -37,8 +37,8 @@ pub struct Rendering {
     /// Processor threads for rendering, of each job; 0 takes all.
     #[arg(long, env = "TIMBRE_THREADS", value_name = "N", default_value_t = 0, global = true)]
     pub threads: usize,
-    /// How a model's matrices are kept: f32 is exact, the others take less memory.
-    #[arg(long, env = "TIMBRE_DTYPE", value_name = "TYPE", default_value = "f32", global = true)]
+    /// How a model's matrices are kept: f32 is exact, the others take less memory; auto is q8_0 on the processor, f32 elsewhere.
+    #[arg(long, env = "TIMBRE_DTYPE", value_name = "TYPE", default_value = "auto", global = true)]
     pub dtype: DtypeChoice,
     /// Device of the codec, which makes sound of a model's tokens: that of the model, or the processor.
     #[arg(long, env = "TIMBRE_CODEC_DEVICE", value_name = "DEVICE", default_value = "same", global = true)]
@@ -55,6 +55,8 @@ pub struct Rendering {
 /// How a model's matrices are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum DtypeChoice {
+    /// The fastest whose quality holds.
+    Auto,
     /// 32 bits.
     F32,
     /// 16 bits with the range of 32.
@@ -263,6 +265,7 @@ impl Rendering {
             DeviceChoice::Metal => Some(Kind::Metal),
         })?;
         let precision = match self.dtype {
+            DtypeChoice::Auto => Precision::fastest_on(hardware.kind()),
             DtypeChoice::F32 => Precision::F32,
             DtypeChoice::Bf16 => Precision::Bf16,
             DtypeChoice::F16 => Precision::F16,

@@ -10,7 +10,12 @@ use std::{
 use serde::Serialize;
 
 use crate::render::musicgen::{
-    ModelError, checkpoint::Checkpoint, config::Config, model, precision::Precision, store::Found,
+    ModelError,
+    checkpoint::Checkpoint,
+    config::Config,
+    model,
+    precision::{Kernels, Precision},
+    store::Found,
 };
 
 /// The longest piece that is generated in one window, in seconds.
@@ -69,8 +74,8 @@ pub fn check(found: &Found, progress: &mut dyn FnMut(f64) -> ControlFlow<()>) ->
     let prefix = config.melody.map_or(0, |melody| melody.chroma_length);
     let positions = WINDOW_SECONDS * config.codec.frame_rate() + config.codec.quantizers() + prefix;
     let memory = [Precision::F32, Precision::Bf16, Precision::F16, Precision::Q8_0].map(|precision| {
-        let caches = ROWS * decoder.row_bytes(positions, precision);
-        let bytes = model::bytes(&config, precision) + model::codec_bytes(&checkpoint) + caches;
+        let caches = ROWS * decoder.row_bytes(positions, precision, Kernels::Own);
+        let bytes = model::bytes(&config, precision, Kernels::Own) + model::codec_bytes(&checkpoint) + caches;
         (precision.to_string(), bytes)
     });
     Ok(Report {

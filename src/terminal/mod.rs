@@ -12,6 +12,8 @@ use serde::Serialize;
 
 use crate::config::{Export, Log, Rendering, Service};
 
+#[cfg(feature = "musicgen")]
+mod bench;
 mod describe;
 mod failure;
 mod generate;
@@ -66,6 +68,9 @@ enum Command {
     #[cfg(feature = "musicgen")]
     #[command(subcommand)]
     Models(models::Models),
+    /// Measure how fast a model would be on this machine, without having it.
+    #[cfg(feature = "musicgen")]
+    Bench(bench::Bench),
     /// Print the JSON Schemas of the wire types and the API document.
     Schema {
         /// Print only this one, as `GenerationRequest` or `openapi`.
@@ -104,6 +109,8 @@ impl Timbre {
             Command::Engines { json } => engines(&self.rendering, json),
             #[cfg(feature = "musicgen")]
             Command::Models(models) => models.run(&self.rendering),
+            #[cfg(feature = "musicgen")]
+            Command::Bench(bench) => bench.run(&self.rendering),
             Command::Schema { name, write } => schema::run(name.as_deref(), write.as_deref()),
             Command::Completions { shell } => {
                 let mut script = Vec::new();

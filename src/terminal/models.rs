@@ -91,6 +91,10 @@ pub(super) enum ModelsError {
     NotFound(#[from] NotFound),
     #[error("{name} cannot be run: {}", chain(source))]
     Unsound { name: String, source: Box<ModelError> },
+    #[error("{0} is none of the published models; `timbre models list` shows them")]
+    Unpublished(String),
+    #[error("only the processor is measured, not {0}; say --device cpu")]
+    NotMeasured(&'static str),
     #[error("nothing was removed: say --yes where there is no terminal to ask on")]
     Unasked,
     #[error("nothing was removed")]
@@ -98,10 +102,16 @@ pub(super) enum ModelsError {
 }
 
 impl ModelsError {
+    pub(super) fn unsound(model: &str, error: ModelError) -> Self {
+        Self::Unsound { name: model.to_owned(), source: Box::new(error) }
+    }
+
     pub(super) fn exit_code(&self) -> u8 {
         match self {
             Self::Id(_)
             | Self::NotFound(_)
+            | Self::Unpublished(_)
+            | Self::NotMeasured(_)
             | Self::Unasked
             | Self::Hub(HubError::Endpoint { .. } | HubError::Offline)
             | Self::Cache(CacheError::Missing { .. } | CacheError::Foreign { .. })

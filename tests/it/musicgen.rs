@@ -108,7 +108,7 @@ fn joined(sections: &[Rendered]) -> Vec<Vec<u32>> {
 }
 
 fn decoded(name: &str, tokens: &[Vec<u32>], channels: usize) -> Pcm {
-    let placement = Placement { device: candle_core::Device::Cpu, precision: Precision::F32 };
+    let placement = Placement::new(candle_core::Device::Cpu, Precision::F32);
     let model = MusicGen::open(&checkpoint(name), &placement, &candle_core::Device::Cpu, &Never).unwrap();
     model.codec.decode(tokens, channels, &mut |_| ControlFlow::Continue(())).unwrap()
 }

@@ -1,6 +1,11 @@
 //! The published MusicGen models.
 
-use super::store::HubId;
+use serde_json::{Value, json};
+
+use super::{
+    config::{Config, ConfigError},
+    store::HubId,
+};
 
 /// The licence of all of them, and of what is made with them: attribution, and no commercial use.
 pub const LICENCE: &str = "CC-BY-NC-4.0";
@@ -34,6 +39,32 @@ const fn known(id: &'static str, size: u64, about: &'static str) -> Known {
 }
 
 impl Known {
+    /// Its configuration, by the words of its name.
+    ///
+    /// # Errors
+    /// None, as long as the catalogue is sound.
+    pub fn config(&self) -> Result<Config, ConfigError> {
+        let (hidden, layers, heads) = match () {
+            () if self.id.ends_with("large") => (2048, 48, 32),
+            () if self.id.ends_with("small") => (1024, 24, 16),
+            () => (1536, 48, 24),
+        };
+        let channels = if self.id.contains("stereo") { 2 } else { 1 };
+        let kind = if self.id.contains("melody") { "musicgen_melody" } else { "musicgen" };
+        let text = json!({"d_model": 768, "d_ff": 3072, "num_layers": 12, "num_heads": 12});
+        let codec = json!({
+            "sampling_rate": 32000, "codebook_size": 2048, "num_filters": 64, "upsampling_ratios": [8, 5, 4, 4],
+            "target_bandwidths": [2.2], "use_causal_conv": false, "use_conv_shortcut": false,
+        });
+        let decoder = json!({
+            "hidden_size": hidden, "num_hidden_layers": layers, "num_attention_heads": heads, "ffn_dim": 4 * hidden,
+            "num_codebooks": 4 * channels, "audio_channels": channels,
+        });
+        let model =
+            json!({"model_type": kind, "text_encoder": text, "audio_encoder": codec, "decoder": decoder});
+        Config::from_json(&model, &Value::Null)
+    }
+
     /// What its weights take at 32 bits a value, in bytes.
     pub fn bytes(&self) -> u64 {
         self.size * 10_000_000
@@ -47,43 +78,21 @@ pub fn entry(id: &HubId) -> Option<&'static Known> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
-    use crate::render::musicgen::{config::Config, model, precision::Precision};
+    use crate::render::musicgen::{
+        model,
+        precision::{Kernels, Precision},
+    };
 
     /// Values of the 32 kHz codec that all of them share.
     const CODEC: u64 = 58_960_000;
 
-    /// The configuration of a published model, by the words of its name.
-    fn config(id: &str) -> Config {
-        let (hidden, layers, heads) = match () {
-            () if id.ends_with("large") => (2048, 48, 32),
-            () if id.ends_with("small") => (1024, 24, 16),
-            () => (1536, 48, 24),
-        };
-        let channels = if id.contains("stereo") { 2 } else { 1 };
-        let kind = if id.contains("melody") { "musicgen_melody" } else { "musicgen" };
-        let text = json!({"d_model": 768, "d_ff": 3072, "num_layers": 12, "num_heads": 12});
-        let codec = json!({
-            "sampling_rate": 32000, "codebook_size": 2048, "num_filters": 64, "upsampling_ratios": [8, 5, 4, 4],
-            "target_bandwidths": [2.2], "use_causal_conv": false, "use_conv_shortcut": false,
-        });
-        let decoder = json!({
-            "hidden_size": hidden, "num_hidden_layers": layers, "num_attention_heads": heads, "ffn_dim": 4 * hidden,
-            "num_codebooks": 4 * channels, "audio_channels": channels,
-        });
-        let model =
-            json!({"model_type": kind, "text_encoder": text, "audio_encoder": codec, "decoder": decoder});
-        Config::from_json(&model, &json!(null)).unwrap()
-    }
-
     #[test]
     fn sizes_follow_from_the_models() {
         for known in KNOWN {
-            let config = config(known.id);
+            let config = known.config().unwrap();
             let positions = 2048 * config.decoder.hidden_size as u64;
-            let bytes = model::bytes(&config, Precision::F32) + 4 * (CODEC + positions);
+            let bytes = model::bytes(&config, Precision::F32, Kernels::Own) + 4 * (CODEC + positions);
             let off = known.bytes() as f64 / bytes as f64 - 1.0;
             assert!(off.abs() < 0.005, "{}: {bytes} bytes", known.id);
         }

@@ -119,7 +119,7 @@ impl Conditioner {
                 None => Tensor::zeros((silence, self.width), DType::F32, &self.device)?,
             };
             let chroma = melody.states(classes.unwrap_or(&[0]), &self.device)?;
-            Ok::<_, ModelError>(Condition::prefixed(Tensor::cat(&[chroma, text], 0)?))
+            Ok::<_, ModelError>(Condition::prefixed(&Tensor::cat(&[chroma, text], 0)?)?)
         };
         let second = (!same).then(|| prefix(negative, None)).transpose()?;
         Ok(Branches { first: prefix(text, prompt.melody)?, second })

@@ -23,7 +23,7 @@ use super::{
     hardware::{Hardware, Kind},
     joint::{Joint, JointError},
     model,
-    precision::Precision,
+    precision::{Kernels, Precision},
     sampling::Sampling,
     slot::Slot,
     store::{Found, Store},
@@ -143,8 +143,9 @@ fn limits(settings: &Settings, found: &Found, config: &Config, checkpoint: &Chec
     let window = Window::of_30_seconds(config.codec.frame_rate()).frames();
     let chroma = config.melody.map_or(0, |melody| melody.chroma_length);
     let positions = window + config.decoder.num_codebooks + chroma + TEXT_POSITIONS;
+    let kernels = Kernels::of(&hardware.device);
     // Each stream has two rows for guidance.
-    let rows = 2 * at_once as u64 * config.decoder.row_bytes(positions, *precision);
+    let rows = 2 * at_once as u64 * config.decoder.row_bytes(positions, *precision, kernels);
     Limits {
         spec: Spec { rate: config.codec.rate(), channels: config.decoder.audio_channels },
         longest_section_seconds: None,
@@ -155,7 +156,7 @@ fn limits(settings: &Settings, found: &Found, config: &Config, checkpoint: &Chec
         samples_a_model: true,
         continues: true,
         follows_melody: config.melody.is_some(),
-        memory_bytes: model::bytes(config, *precision) + model::codec_bytes(checkpoint) + rows,
+        memory_bytes: model::bytes(config, *precision, kernels) + model::codec_bytes(checkpoint) + rows,
         licence: found.licence(),
         model: Some(ModelFacts {
             title: found.title(),
@@ -196,7 +197,7 @@ impl Player {
         self.shared.slot.get(directory, &cancel, || {
             let device = hardware.device.clone();
             let codec_device = if *codec_on_processor { candle_core::Device::Cpu } else { device.clone() };
-            let placement = Placement { device, precision: *precision };
+            let placement = Placement::new(device, *precision);
             MusicGen::open(directory, &placement, &codec_device, &cancel)
         })
     }

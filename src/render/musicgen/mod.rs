@@ -13,7 +13,6 @@
 //!
 //! A melody model has no cross-attention; it is told chroma and text before the first column.
 
-mod attention;
 pub mod catalogue;
 pub mod checkpoint;
 pub mod chroma;
@@ -29,9 +28,11 @@ mod fields;
 pub mod generate;
 pub mod hardware;
 mod joint;
+mod lanes;
+pub mod measure;
 pub mod model;
-mod position;
 pub mod precision;
+mod processor;
 pub mod sampling;
 mod slot;
 pub mod store;

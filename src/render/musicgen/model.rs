@@ -11,7 +11,7 @@ use super::{
     condition::{Branches, Conditioner, Prompt},
     config::Config,
     decoder::Decoder,
-    precision::Precision,
+    precision::{Kernels, Precision},
     tensors::{CODEC, stored_name, tensors},
     text::{TextEncoder, TextTokenizer},
     weights::{CodecWeights, Placement, Weights},
@@ -100,8 +100,8 @@ impl LanguageModel {
 
 /// Bytes of a loaded language model, its caches not counted: see
 /// [`DecoderConfig::row_bytes`](super::config::DecoderConfig::row_bytes).
-pub fn bytes(config: &Config, precision: Precision) -> u64 {
-    tensors(config).iter().map(|wanted| wanted.bytes(precision)).sum()
+pub fn bytes(config: &Config, precision: Precision, kernels: Kernels) -> u64 {
+    tensors(config).iter().map(|wanted| wanted.bytes(precision, kernels)).sum()
 }
 
 /// What the codec takes while it decodes a second of sound, at the sizes of MusicGen; measured.

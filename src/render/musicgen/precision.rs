@@ -8,6 +8,8 @@ use candle_core::{
 };
 use thiserror::Error;
 
+use super::hardware::Kind;
+
 /// How the decoder's matrices are kept and multiplied. Norms, sums and softmax are f32 in all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
@@ -20,6 +22,22 @@ pub enum Precision {
     F16,
     /// Blocks of 32 values in 8 bits with a common scale.
     Q8_0,
+}
+
+/// What computes the decoder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kernels {
+    /// Timbre's own arithmetic, on the processor only.
+    Own,
+    /// candle, on any device.
+    Candle,
+}
+
+impl Kernels {
+    /// The fastest on a device.
+    pub fn of(device: &Device) -> Self {
+        if device.is_cpu() { Self::Own } else { Self::Candle }
+    }
 }
 
 /// A name of no precision.
@@ -62,12 +80,23 @@ impl Precision {
         }
     }
 
+    /// The fastest on a device whose quality holds.
+    pub fn fastest_on(kind: Kind) -> Self {
+        match kind {
+            Kind::Cpu => Self::Q8_0,
+            // Others were not measured.
+            Kind::Cuda | Kind::Metal => Self::F32,
+        }
+    }
+
     /// Bytes of a matrix whose rows are `columns` wide, in memory.
-    pub fn matrix_bytes(self, rows: usize, columns: usize) -> u64 {
+    pub fn matrix_bytes(self, rows: usize, columns: usize, kernels: Kernels) -> u64 {
         let values = (rows * columns) as u64;
-        match self {
-            // Blocks of 34 bytes, which candle keeps twice: as they are and in the order of its kernels.
-            Self::Q8_0 if quantises(columns) => values / 32 * 34 * 2,
+        match (self, kernels) {
+            // Blocks of 32 values and a scale of 16 bits.
+            (Self::Q8_0, Kernels::Own) => (rows * columns.div_ceil(32) * 34) as u64,
+            // candle keeps them twice: as they are and in the order of its kernels.
+            (Self::Q8_0, Kernels::Candle) if quantises(columns) => values / 32 * 34 * 2,
             _ => values * self.dtype().size_in_bytes() as u64,
         }
     }

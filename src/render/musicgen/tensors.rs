@@ -3,7 +3,7 @@
 use super::{
     checkpoint::Checkpoint,
     config::{Config, DecoderConfig, FeedForward, TextConfig},
-    precision::Precision,
+    precision::{Kernels, Precision},
 };
 
 /// Where the parts of the composite stand.
@@ -40,12 +40,12 @@ pub enum Kept {
 
 impl Wanted {
     /// Its bytes in memory.
-    pub fn bytes(&self, precision: Precision) -> u64 {
+    pub fn bytes(&self, precision: Precision, kernels: Kernels) -> u64 {
         let columns = self.shape.last().copied().unwrap_or(1);
         let rows = self.shape.iter().rev().skip(1).product();
         match self.kept {
-            Kept::Matrix => precision.matrix_bytes(rows, columns),
-            Kept::Exact => Precision::F32.matrix_bytes(rows, columns),
+            Kept::Matrix => precision.matrix_bytes(rows, columns, kernels),
+            Kept::Exact => Precision::F32.matrix_bytes(rows, columns, kernels),
         }
     }
 }

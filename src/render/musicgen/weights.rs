@@ -9,7 +9,8 @@ use super::{
     checkpoint::{Checkpoint, CheckpointError},
     codec,
     config::Config,
-    precision::{Linear, Precision},
+    precision::{Kernels, Linear, Precision},
+    processor::Matrix,
     tensors::{CODEC, stored_name, tensors},
 };
 use crate::cancel::Cancel;
@@ -21,6 +22,15 @@ pub struct Placement {
     pub device: Device,
     /// How its matrices are kept.
     pub precision: Precision,
+    /// What multiplies those of the decoder.
+    pub kernels: Kernels,
+}
+
+impl Placement {
+    /// On a device with the kernels that are fastest there.
+    pub fn new(device: Device, precision: Precision) -> Self {
+        Self { kernels: Kernels::of(&device), device, precision }
+    }
 }
 
 /// Gives each tensor of a model as it is to be kept. Shapes are those that follow from the configuration.
@@ -47,12 +57,23 @@ impl<'a> Weights<'a> {
         self.placement
     }
 
-    /// Matrices of equal width, one below the other, as one.
-    pub(super) fn matrix(&self, names: &[String]) -> Result<Linear, ModelError> {
+    /// Matrices of equal width, one below the other, as one for candle.
+    pub(super) fn linear(&self, names: &[String]) -> Result<Linear, ModelError> {
+        let Placement { device, precision, .. } = self.placement;
+        Ok(Linear::new(&self.joined(names)?, *precision, device)?)
+    }
+
+    /// Matrices of equal width, one below the other, as one for Timbre's own kernels.
+    pub(super) fn packed(&self, names: &[String]) -> Result<Matrix, ModelError> {
+        let joined = self.joined(names)?;
+        let (outs, ins) = joined.dims2()?;
+        Ok(Matrix::new(&joined.flatten_all()?.to_vec1::<f32>()?, outs, ins, self.placement.precision))
+    }
+
+    fn joined(&self, names: &[String]) -> Result<Tensor, ModelError> {
         let parts: Vec<Tensor> =
             names.iter().map(|name| self.read(name, &Device::Cpu)).collect::<Result<_, _>>()?;
-        let Placement { device, precision } = self.placement;
-        Ok(Linear::new(&Tensor::cat(&parts, 0)?, *precision, device)?)
+        Ok(Tensor::cat(&parts, 0)?)
     }
 
     /// The tensors of one part of the model.

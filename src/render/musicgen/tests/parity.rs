@@ -10,7 +10,7 @@ use crate::{
     render::musicgen::{
         codes::Codes,
         condition::{Branches, Prompt},
-        precision::Precision,
+        precision::{Kernels, Precision},
     },
 };
 
@@ -126,7 +126,7 @@ const LOGITS: [&str; 2] = ["lm.logits_conditional", "lm.logits_unconditional"];
 #[ignore = "takes minutes, and 2.4 GB that tests/reference/full.py has made"]
 fn every_stage_of_a_model_of_full_size_is_that_of_the_reference() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/reference/full");
-    let reference = Reference::open(&directory, Precision::F32);
+    let reference = Reference::open(&directory, Precision::F32, Kernels::Own);
     let mut line = Line::default();
     line.text(&reference);
     line.language(&reference, &reference.branches(reference.fact("prompt")), LOGITS, "greedy.tokens");
@@ -165,5 +165,8 @@ fn every_stage_of_every_checkpoint_is_that_of_the_reference() {
         line.print(&reference.name);
         seen.push(reference.name);
     }
+    // Each with both kinds of kernels.
+    assert_eq!(seen.len(), 12);
+    seen.dedup();
     assert_eq!(seen, ["melody", "mono", "old-norm", "sharded", "stereo", "wide"]);
 }

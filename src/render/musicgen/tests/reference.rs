@@ -23,7 +23,7 @@ use crate::{
         delay::Token,
         generate::{Piece, State},
         model::{LanguageModel, check},
-        precision::Precision,
+        precision::{Kernels, Precision},
         sampling::{Sampler, Sampling},
         stream::Melody,
         weights::Placement,
@@ -36,7 +36,6 @@ pub(super) const TOLERANCE: f32 = 1e-4;
 /// A model with what the reference makes of it.
 pub(super) struct Reference {
     pub(super) name: String,
-    directory: PathBuf,
     pub(super) config: Config,
     pub(super) model: LanguageModel,
     pub(super) codec: Codec,
@@ -45,15 +44,15 @@ pub(super) struct Reference {
 }
 
 impl Reference {
-    pub(super) fn open(directory: &Path, precision: Precision) -> Self {
-        let placement = Placement { device: Device::Cpu, precision };
+    pub(super) fn open(directory: &Path, precision: Precision, kernels: Kernels) -> Self {
+        let placement = Placement { device: Device::Cpu, precision, kernels };
         let MusicGen { config, language: model, codec } =
             MusicGen::open(directory, &placement, &Device::Cpu, &Never).unwrap();
         let golden =
             candle_core::safetensors::load(directory.join("golden.safetensors"), &Device::Cpu).unwrap();
         let facts = serde_json::from_slice(&fs::read(directory.join("golden.json")).unwrap()).unwrap();
         let name = directory.file_name().unwrap().to_string_lossy().into_owned();
-        Self { name, directory: directory.to_owned(), config, model, codec, golden, facts }
+        Self { name, config, model, codec, golden, facts }
     }
 
     pub(super) fn fact(&self, name: &str) -> &str {
@@ -99,8 +98,12 @@ fn directories() -> Vec<PathBuf> {
     found
 }
 
+/// Every checkpoint, with each kind of kernels.
 pub(super) fn references() -> impl Iterator<Item = Reference> {
-    directories().into_iter().map(|directory| Reference::open(&directory, Precision::F32))
+    let each = |directory: PathBuf| {
+        [Kernels::Own, Kernels::Candle].map(|kernels| Reference::open(&directory, Precision::F32, kernels))
+    };
+    directories().into_iter().flat_map(each)
 }
 
 /// Those that take text through cross-attention.
@@ -308,7 +311,7 @@ fn files_that_are_whole_pass_the_check() {
 #[test]
 fn lower_precisions_stay_near() {
     let directory = &directories()[0];
-    let exact = Reference::open(directory, Precision::F32);
+    let exact = Reference::open(directory, Precision::F32, Kernels::Own);
     let grid = exact.golden["lm.input"].narrow(1, 0, 6).unwrap();
     let logits_of = |reference: &Reference| {
         logits(reference, &grid, &reference.branches(reference.fact("prompt")).first, 100)
@@ -317,8 +320,10 @@ fn lower_precisions_stay_near() {
     for (precision, least, most) in
         [(Precision::Bf16, 1e-4, 0.1), (Precision::F16, 1e-5, 0.01), (Precision::Q8_0, 1e-4, 0.1)]
     {
-        let found = logits_of(&Reference::open(&exact.directory, precision));
-        let worst = largest_difference(&found, &expected) / largest(&expected);
-        assert!((least..most).contains(&worst), "{precision}: {worst}");
+        for kernels in [Kernels::Own, Kernels::Candle] {
+            let found = logits_of(&Reference::open(directory, precision, kernels));
+            let worst = largest_difference(&found, &expected) / largest(&expected);
+            assert!((least..most).contains(&worst), "{precision} {kernels:?}: {worst}");
+        }
     }
 }

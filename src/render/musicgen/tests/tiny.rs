@@ -17,7 +17,7 @@ use crate::{
         config::Config,
         generate::{Piece, State, step_together},
         model::{LanguageModel, bytes, check},
-        precision::Precision,
+        precision::{Kernels, Precision},
         sampling::Sampling,
         tensors::tensors,
         weights::Placement,
@@ -70,12 +70,7 @@ fn directory(melody: bool, without: Option<&str>) -> TempDir {
 fn load(directory: &TempDir) -> Result<LanguageModel, ModelError> {
     let config = Config::open(directory.path())?;
     let checkpoint = Checkpoint::open(directory.path())?;
-    LanguageModel::load(
-        &checkpoint,
-        &config,
-        &Placement { device: Device::Cpu, precision: Precision::F32 },
-        &Never,
-    )
+    LanguageModel::load(&checkpoint, &config, &Placement::new(Device::Cpu, Precision::F32), &Never)
 }
 
 pub(super) fn model(melody: bool) -> LanguageModel {
@@ -134,13 +129,13 @@ fn every_tensor_that_is_listed_is_needed_and_named_when_it_is_missing() {
 fn the_size_is_known_before_loading() {
     let config = Config::from_json(&description(false), &Value::Null).unwrap();
     let values: usize = tensors(&config).iter().map(|wanted| wanted.shape.iter().product::<usize>()).sum();
-    assert_eq!(bytes(&config, Precision::F32), 4 * values as u64);
+    assert_eq!(bytes(&config, Precision::F32, Kernels::Candle), 4 * values as u64);
     // Rows of 16 do not divide into blocks.
-    assert_eq!(bytes(&config, Precision::Q8_0), 4 * values as u64);
+    assert_eq!(bytes(&config, Precision::Q8_0, Kernels::Candle), 4 * values as u64);
     // Half of the matrices: 2 layers of 8 times 16 x 16 and 2 times 16 x 24, and 4 heads of 11 x 16.
     let matrices = 2 * (8 * 16 * 16 + 2 * 16 * 24) + 4 * 11 * 16;
-    assert_eq!(bytes(&config, Precision::Bf16), 4 * values as u64 - 2 * matrices);
-    assert_eq!(config.decoder.row_bytes(10, Precision::F16), 2 * 2 * 2 * 16 * 10);
+    assert_eq!(bytes(&config, Precision::Bf16, Kernels::Candle), 4 * values as u64 - 2 * matrices);
+    assert_eq!(config.decoder.row_bytes(10, Precision::F16, Kernels::Own), 2 * 2 * 2 * 16 * 10);
 }
 
 #[test]

@@ -1,0 +1,320 @@
+//! What a row of the batch remembers of one layer, and what a query finds there.
+//!
+//! Both halves lie as attention reads them: keys in tiles of 16 positions, whose scores grow side by side; values position by
+//! position, whose sums do. In 8 bits every key and every value of a head has a scale of its own.
+
+use half::{bf16, f16};
+
+use super::{
+    super::{lanes::widest, precision::Precision},
+    functions::softmax,
+    matrix::LANES,
+    stored::Stored,
+};
+
+/// Values of a head that are summed side by side.
+const WIDE: usize = 64;
+
+/// The largest value of a head in steps of its scale.
+const STEPS: f32 = 127.0;
+
+/// Keys and values of every head.
+#[derive(Clone, Debug)]
+pub(in super::super) struct Cache {
+    shape: Shape,
+    stored: Kind,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Shape {
+    heads: usize,
+    head_dim: usize,
+    /// Positions, rounded up to whole tiles.
+    room: usize,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    F32(Pair<f32>),
+    Bf16(Pair<bf16>),
+    F16(Pair<f16>),
+    Int8(Pair<i8>, Scales),
+}
+
+/// Keys and values, head by head.
+#[derive(Clone, Debug)]
+struct Pair<T> {
+    /// `[heads, room / 16, head_dim, 16]`
+    keys: Vec<T>,
+    /// `[heads, room, head_dim]`
+    values: Vec<T>,
+}
+
+/// Of each position, head by head: `[heads, room]`.
+#[derive(Clone, Debug)]
+struct Scales {
+    keys: Vec<f32>,
+    values: Vec<f32>,
+}
+
+impl Stored for i8 {
+    fn of(value: f32) -> Self {
+        value.round_ties_even() as Self
+    }
+
+    #[inline(always)]
+    fn widen(self) -> f32 {
+        f32::from(self)
+    }
+}
+
+impl Cache {
+    /// Room for so many positions, nothing in it.
+    pub(in super::super) fn with_room(
+        heads: usize,
+        head_dim: usize,
+        positions: usize,
+        precision: Precision,
+    ) -> Self {
+        let shape = Shape { heads, head_dim, room: positions.next_multiple_of(LANES) };
+        let stored = match precision {
+            Precision::F32 => Kind::F32(Pair::with_room(shape)),
+            Precision::Bf16 => Kind::Bf16(Pair::with_room(shape)),
+            Precision::F16 => Kind::F16(Pair::with_room(shape)),
+            Precision::Q8_0 => {
+                let scales = || vec![0.0; heads * shape.room];
+                Kind::Int8(Pair::with_room(shape), Scales { keys: scales(), values: scales() })
+            }
+        };
+        Self { shape, stored }
+    }
+
+    /// Puts the keys and values of a position in their place, head by head.
+    pub(in super::super) fn set(&mut self, position: usize, keys: &[f32], values: &[f32]) {
+        let shape = self.shape;
+        let heads = keys.chunks_exact(shape.head_dim).zip(values.chunks_exact(shape.head_dim));
+        for (head, (keys, values)) in heads.enumerate() {
+            match &mut self.stored {
+                Kind::F32(pair) => pair.set(shape, head, position, keys, values, [1.0; 2]),
+                Kind::Bf16(pair) => pair.set(shape, head, position, keys, values, [1.0; 2]),
+                Kind::F16(pair) => pair.set(shape, head, position, keys, values, [1.0; 2]),
+                Kind::Int8(pair, scales) => {
+                    let steps = [keys, values].map(|values| {
+                        let largest = values.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+                        if largest > f32::MIN_POSITIVE { STEPS / largest } else { 0.0 }
+                    });
+                    let scale = steps.map(|steps| if steps > 0.0 { 1.0 / steps } else { 0.0 });
+                    [
+                        scales.keys[head * shape.room + position],
+                        scales.values[head * shape.room + position],
+                    ] = scale;
+                    pair.set(shape, head, position, keys, values, steps);
+                }
+            }
+        }
+    }
+
+    /// What the query of a head finds in the first positions, at least one. `scores` is working space.
+    pub(in super::super) fn attend(
+        &self,
+        head: usize,
+        positions: usize,
+        query: &[f32],
+        scores: &mut Vec<f32>,
+        out: &mut [f32],
+    ) {
+        scores.clear();
+        scores.resize(positions, 0.0);
+        widest(
+            #[inline(always)]
+            || match &self.stored {
+                Kind::F32(pair) => pair.attend(self.shape, head, query, None, scores, out),
+                Kind::Bf16(pair) => pair.attend(self.shape, head, query, None, scores, out),
+                Kind::F16(pair) => pair.attend(self.shape, head, query, None, scores, out),
+                Kind::Int8(pair, scales) => {
+                    pair.attend(self.shape, head, query, Some(scales.of(self.shape, head)), scores, out);
+                }
+            },
+        );
+    }
+
+    /// Its bytes for each position.
+    pub(in super::super) fn position_bytes(heads: usize, head_dim: usize, precision: Precision) -> u64 {
+        let each = match precision {
+            Precision::F32 => 4 * head_dim,
+            Precision::Bf16 | Precision::F16 => 2 * head_dim,
+            Precision::Q8_0 => head_dim + size_of::<f32>(),
+        };
+        (2 * heads * each) as u64
+    }
+}
+
+impl Scales {
+    #[inline(always)]
+    fn of(&self, shape: Shape, head: usize) -> [&[f32]; 2] {
+        [&self.keys, &self.values].map(
+            #[inline(always)]
+            |scales| &scales[head * shape.room..][..shape.room],
+        )
+    }
+}
+
+impl<T: Stored> Pair<T> {
+    fn with_room(Shape { heads, head_dim, room }: Shape) -> Self {
+        let zeros = || vec![T::default(); heads * room * head_dim];
+        Self { keys: zeros(), values: zeros() }
+    }
+
+    fn set(
+        &mut self,
+        Shape { head_dim, room, .. }: Shape,
+        head: usize,
+        position: usize,
+        keys: &[f32],
+        values: &[f32],
+        [key_steps, value_steps]: [f32; 2],
+    ) {
+        let start = head * room * head_dim;
+        let tile = start + position / LANES * LANES * head_dim + position % LANES;
+        for (place, key) in self.keys[tile..].iter_mut().step_by(LANES).zip(keys) {
+            *place = T::of(key * key_steps);
+        }
+        for (place, value) in self.values[start + position * head_dim..].iter_mut().zip(values) {
+            *place = T::of(value * value_steps);
+        }
+    }
+
+    #[inline(always)]
+    fn attend(
+        &self,
+        Shape { head_dim, room, .. }: Shape,
+        head: usize,
+        query: &[f32],
+        scales: Option<[&[f32]; 2]>,
+        scores: &mut [f32],
+        out: &mut [f32],
+    ) {
+        let start = head * room * head_dim;
+        let keys = self.keys[start..][..room * head_dim].as_chunks::<LANES>().0;
+        let factor = 1.0 / (head_dim as f32).sqrt();
+        for (tile, scores) in keys.chunks_exact(head_dim).zip(scores.chunks_mut(LANES)) {
+            let mut sums = [0.0; LANES];
+            for (value, keys) in query.iter().zip(tile) {
+                for (sum, key) in sums.iter_mut().zip(keys) {
+                    *sum += value * key.widen();
+                }
+            }
+            for (score, sum) in scores.iter_mut().zip(sums) {
+                *score = sum * factor;
+            }
+        }
+        if let Some([keys, _]) = scales {
+            scale(scores, keys);
+        }
+        softmax(scores);
+        if let Some([_, values]) = scales {
+            scale(scores, values);
+        }
+        let values = &self.values[start..][..scores.len() * head_dim];
+        let (wide, narrow) = out.as_chunks_mut::<WIDE>();
+        let wides = wide.len() * WIDE;
+        for (part, out) in wide.iter_mut().enumerate() {
+            *out = sums(scores, values, head_dim, part * WIDE);
+        }
+        for (part, out) in narrow.chunks_mut(LANES).enumerate() {
+            let from = wides + part * LANES;
+            let count = out.len();
+            if count == LANES {
+                out.copy_from_slice(&sums::<T, LANES>(scores, values, head_dim, from));
+            } else {
+                for (column, out) in out.iter_mut().enumerate() {
+                    *out = sums::<T, 1>(scores, values, head_dim, from + column)[0];
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn scale(scores: &mut [f32], scales: &[f32]) {
+    for (score, scale) in scores.iter_mut().zip(scales) {
+        *score *= scale;
+    }
+}
+
+/// Some columns of the values of each position, times its share, added up.
+#[inline(always)]
+fn sums<T: Stored, const COLUMNS: usize>(
+    shares: &[f32],
+    values: &[T],
+    width: usize,
+    from: usize,
+) -> [f32; COLUMNS] {
+    let mut sums = [0.0; COLUMNS];
+    for (share, values) in shares.iter().zip(values.chunks_exact(width)) {
+        if let Some(values) = values[from..].first_chunk::<COLUMNS>() {
+            for (sum, value) in sums.iter_mut().zip(values) {
+                *sum += share * value.widen();
+            }
+        }
+    }
+    sums
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audio::Random;
+
+    /// Attention as the textbook writes it, in f64.
+    fn naive(query: &[f32], keys: &[Vec<f32>], values: &[Vec<f32>]) -> Vec<f64> {
+        let dot = |a: &[f32], b: &[f32]| -> f64 {
+            a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+        };
+        let root = (query.len() as f64).sqrt();
+        let scores: Vec<f64> = keys.iter().map(|key| (dot(query, key) / root).exp()).collect();
+        let all: f64 = scores.iter().sum();
+        let column = |column: usize| {
+            scores.iter().zip(values).map(|(score, value)| score / all * f64::from(value[column])).sum()
+        };
+        (0..query.len()).map(column).collect()
+    }
+
+    #[test]
+    fn a_query_finds_what_the_textbook_says() {
+        let mut random = Random::new(6);
+        for head_dim in [64, 24, 80, 8, 128] {
+            let (heads, positions) = (2, 37);
+            let mut rows = |count: usize| -> Vec<Vec<f32>> {
+                (0..count).map(|_| (0..heads * head_dim).map(|_| random.bipolar() * 2.0).collect()).collect()
+            };
+            let (keys, values, queries) = (rows(positions), rows(positions), rows(1));
+            for (precision, most) in [
+                (Precision::F32, 2e-6),
+                (Precision::Bf16, 2e-2),
+                (Precision::F16, 2e-3),
+                (Precision::Q8_0, 3e-2),
+            ] {
+                let mut cache = Cache::with_room(heads, head_dim, positions, precision);
+                for (position, (keys, values)) in keys.iter().zip(&values).enumerate() {
+                    cache.set(position, keys, values);
+                }
+                for head in 0..heads {
+                    let own = |rows: &[Vec<f32>], count: usize| -> Vec<Vec<f32>> {
+                        rows[..count].iter().map(|row| row[head * head_dim..][..head_dim].to_vec()).collect()
+                    };
+                    for count in [1, 16, 20, positions] {
+                        let query = &own(&queries, 1)[0];
+                        let expected = naive(query, &own(&keys, count), &own(&values, count));
+                        let (mut scores, mut found) = (Vec::new(), vec![0.0; head_dim]);
+                        cache.attend(head, count, query, &mut scores, &mut found);
+                        for (found, expected) in found.iter().zip(expected) {
+                            let apart = (f64::from(*found) - expected).abs();
+                            assert!(apart < most, "{precision} {head_dim} {count}: {apart:e}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

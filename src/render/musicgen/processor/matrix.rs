@@ -1,0 +1,240 @@
+//! Matrices in the order in which a product reads them.
+//!
+//! ```text
+//! 16 rows of the matrix are a tile, one lane each; in it the columns follow each other:
+//!
+//! tile 0: w[0..16][0]  w[0..16][1]  w[0..16][2] ...     the sums of 16 products grow side by side
+//! tile 1: w[16..32][0] w[16..32][1] ...
+//! ```
+
+use half::{bf16, f16};
+use rayon::prelude::*;
+
+use super::{
+    super::{lanes::widest, precision::Precision},
+    int8::{self, Blocks},
+    stored::Stored,
+};
+
+/// Rows of a matrix that are worked on side by side.
+pub(super) const LANES: usize = 16;
+
+/// Rows of a batch that share one pass over a tile.
+const AT_ONCE: usize = 4;
+
+/// A matrix `[outs, ins]` that rows are multiplied with.
+#[derive(Debug)]
+pub(in super::super) struct Matrix {
+    outs: usize,
+    ins: usize,
+    tiles: Tiles,
+}
+
+#[derive(Debug)]
+enum Tiles {
+    F32(Vec<f32>),
+    Bf16(Vec<bf16>),
+    F16(Vec<f16>),
+    Int8(Blocks),
+}
+
+/// Products of rows with a matrix.
+#[derive(Debug, Default)]
+pub(in super::super) struct Products {
+    rows: usize,
+    outs: usize,
+    /// By tile, then by row.
+    values: Vec<[f32; LANES]>,
+}
+
+impl Matrix {
+    /// Packs a matrix that is given row by row.
+    pub(in super::super) fn new(values: &[f32], outs: usize, ins: usize, precision: Precision) -> Self {
+        let tiles = match precision {
+            Precision::F32 => Tiles::F32(pack(values, outs, ins)),
+            Precision::Bf16 => Tiles::Bf16(pack(values, outs, ins)),
+            Precision::F16 => Tiles::F16(pack(values, outs, ins)),
+            Precision::Q8_0 => Tiles::Int8(Blocks::new(values, outs, ins)),
+        };
+        Self { outs, ins, tiles }
+    }
+
+    /// Multiplies it with rows that follow each other, `[n, ins]`.
+    pub(in super::super) fn multiply(&self, rows: &[f32], products: &mut Products) {
+        let count = rows.len() / self.ins;
+        products.rows = count;
+        products.outs = self.outs;
+        products.values.resize(count * self.outs.div_ceil(LANES), [0.0; LANES]);
+        match &self.tiles {
+            Tiles::F32(tiles) => self.floats(tiles, rows, products),
+            Tiles::Bf16(tiles) => self.floats(tiles, rows, products),
+            Tiles::F16(tiles) => self.floats(tiles, rows, products),
+            Tiles::Int8(blocks) => {
+                let rows = int8::Rows::of(rows, self.ins);
+                products.each_tile(|tile, out| blocks.multiply(tile, &rows, out));
+            }
+        }
+    }
+
+    fn floats<T: Stored>(&self, tiles: &[T], rows: &[f32], products: &mut Products) {
+        let ins = self.ins;
+        products.each_tile(|tile, out| {
+            let tile = &tiles[tile * ins * LANES..][..ins * LANES];
+            for (out, rows) in out.chunks_mut(AT_ONCE).zip(rows.chunks(AT_ONCE * ins)) {
+                widest(
+                    #[inline(always)]
+                    || match out {
+                        [a] => *a = sums(tile, [rows])[0],
+                        [a, b] => [*a, *b] = sums(tile, parts(rows)),
+                        [a, b, c] => [*a, *b, *c] = sums(tile, parts(rows)),
+                        [a, b, c, d] => [*a, *b, *c, *d] = sums(tile, parts(rows)),
+                        _ => {}
+                    },
+                );
+            }
+        });
+    }
+}
+
+/// Rows that follow each other, one by one.
+#[inline(always)]
+fn parts<const ROWS: usize>(rows: &[f32]) -> [&[f32]; ROWS] {
+    let width = rows.len() / ROWS;
+    std::array::from_fn(|row| &rows[row * width..][..width])
+}
+
+/// The products of some rows with a tile.
+#[inline(always)]
+fn sums<T: Stored, const ROWS: usize>(tile: &[T], rows: [&[f32]; ROWS]) -> [[f32; LANES]; ROWS] {
+    let mut sums = [[0.0; LANES]; ROWS];
+    for (column, weights) in tile.as_chunks::<LANES>().0.iter().enumerate() {
+        let weights = weights.map(
+            #[inline(always)]
+            |weight| weight.widen(),
+        );
+        for (sums, row) in sums.iter_mut().zip(rows) {
+            for (sum, weight) in sums.iter_mut().zip(weights) {
+                *sum += weight * row[column];
+            }
+        }
+    }
+    sums
+}
+
+/// Puts a matrix into tiles; lanes that it has no row for stay zero.
+fn pack<T: Stored>(values: &[f32], outs: usize, ins: usize) -> Vec<T> {
+    let mut tiles = vec![T::default(); outs.div_ceil(LANES) * LANES * ins];
+    tiles.par_chunks_mut(LANES * ins).zip(values.par_chunks(LANES * ins)).for_each(|(tile, rows)| {
+        for (lane, row) in rows.chunks_exact(ins).enumerate() {
+            for (column, value) in row.iter().enumerate() {
+                tile[column * LANES + lane] = T::of(*value);
+            }
+        }
+    });
+    tiles
+}
+
+impl Products {
+    /// Fills the values tile by tile, on all threads.
+    fn each_tile(&mut self, fill: impl Fn(usize, &mut [[f32; LANES]]) + Sync) {
+        let rows = self.rows;
+        let tiles = self.values.len() / rows.max(1);
+        let at_once = tiles.div_ceil(rayon::current_num_threads()).max(1);
+        self.values.par_chunks_mut((at_once * rows).max(1)).enumerate().for_each(|(job, values)| {
+            for (tile, out) in values.chunks_mut(rows).enumerate() {
+                fill(job * at_once + tile, out);
+            }
+        });
+    }
+
+    /// Goes through the values of a row from left to right, as many at once as stand together.
+    fn row(&self, row: usize) -> impl Iterator<Item = &[f32; LANES]> {
+        self.values.iter().skip(row).step_by(self.rows.max(1))
+    }
+
+    /// Adds them to rows of the same size that follow each other.
+    pub(in super::super) fn add_to(&self, states: &mut [f32]) {
+        for (row, states) in states.chunks_mut(self.outs).enumerate() {
+            for (states, values) in states.chunks_mut(LANES).zip(self.row(row)) {
+                for (state, value) in states.iter_mut().zip(values) {
+                    *state += value;
+                }
+            }
+        }
+    }
+
+    /// Writes them row by row.
+    pub(in super::super) fn write_to(&self, rows: &mut Vec<f32>) {
+        rows.resize(self.rows * self.outs, 0.0);
+        for (row, out) in rows.chunks_mut(self.outs.max(1)).enumerate() {
+            for (out, values) in out.chunks_mut(LANES).zip(self.row(row)) {
+                out.copy_from_slice(&values[..out.len()]);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audio::Random;
+
+    fn random(count: usize, seed: u64) -> Vec<f32> {
+        let mut random = Random::new(seed);
+        (0..count).map(|_| random.bipolar()).collect()
+    }
+
+    fn product(matrix: &Matrix, rows: &[f32]) -> Vec<f32> {
+        let (mut products, mut out) = (Products::default(), Vec::new());
+        matrix.multiply(rows, &mut products);
+        products.write_to(&mut out);
+        out
+    }
+
+    /// What each precision may be off, of the largest value of the product.
+    const PRECISIONS: [(Precision, f64, f64); 4] = [
+        (Precision::F32, 0.0, 1e-6),
+        (Precision::Bf16, 1e-5, 5e-3),
+        (Precision::F16, 1e-6, 5e-4),
+        (Precision::Q8_0, 1e-4, 1e-2),
+    ];
+
+    #[test]
+    fn every_precision_multiplies_to_within_its_rounding() {
+        for (outs, ins) in [(1, 1), (16, 32), (40, 70), (96, 256)] {
+            let weights = random(outs * ins, 1);
+            for count in 1..=9 {
+                let rows = random(count * ins, 2);
+                let exact: Vec<f64> = rows
+                    .chunks(ins)
+                    .flat_map(|row| weights.chunks(ins).map(move |weights| (row, weights)))
+                    .map(|(row, weights)| {
+                        row.iter().zip(weights).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+                    })
+                    .collect();
+                let largest = exact.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
+                for (precision, least, most) in PRECISIONS {
+                    let found = product(&Matrix::new(&weights, outs, ins, precision), &rows);
+                    assert_eq!(found.len(), exact.len());
+                    let apart = found.iter().zip(&exact).map(|(a, b)| (f64::from(*a) - b).abs() / largest);
+                    let worst = apart.fold(0.0, f64::max);
+                    assert!(worst <= most, "{precision}: {outs} x {ins}, {count} rows: {worst:e}");
+                    assert!(ins < 32 || worst >= least, "{precision} is better than it can be: {worst:e}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_does_not_depend_on_its_company() {
+        let (outs, ins) = (48, 96);
+        let (weights, rows) = (random(outs * ins, 3), random(11 * ins, 4));
+        for (precision, ..) in PRECISIONS {
+            let matrix = Matrix::new(&weights, outs, ins, precision);
+            let alone: Vec<f32> = rows.chunks(ins).flat_map(|row| product(&matrix, row)).collect();
+            for count in 2..=11 {
+                assert_eq!(product(&matrix, &rows[..count * ins]), alone[..count * outs], "{precision}");
+            }
+        }
+    }
+}

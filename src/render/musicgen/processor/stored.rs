@@ -1,0 +1,68 @@
+//! Values as they are kept, and how they become f32.
+
+use half::{bf16, f16};
+
+/// A kind of value that becomes an f32 by itself.
+pub(super) trait Stored: Copy + Default + Send + Sync {
+    /// Rounds to the nearest.
+    fn of(value: f32) -> Self;
+
+    /// Exactly. Must be inlined where it is to be compiled for wide registers.
+    fn widen(self) -> f32;
+}
+
+impl Stored for f32 {
+    fn of(value: f32) -> Self {
+        value
+    }
+
+    #[inline(always)]
+    fn widen(self) -> f32 {
+        self
+    }
+}
+
+impl Stored for bf16 {
+    fn of(value: f32) -> Self {
+        Self::from_f32(value)
+    }
+
+    #[inline(always)]
+    fn widen(self) -> f32 {
+        f32::from_bits(u32::from(self.to_bits()) << 16)
+    }
+}
+
+impl Stored for f16 {
+    fn of(value: f32) -> Self {
+        Self::from_f32(value)
+    }
+
+    /// For finite values.
+    #[inline(always)]
+    fn widen(self) -> f32 {
+        /// Exponents of f32 count from 127, those of f16 from 15.
+        const EXPONENTS: f32 = f32::from_bits((254 - 15) << 23);
+        let bits = u32::from(self.to_bits());
+        let magnitude = f32::from_bits((bits & 0x7fff) << 13) * EXPONENTS;
+        f32::from_bits(magnitude.to_bits() | (bits & 0x8000) << 16)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_finite_value_of_16_bits_is_widened_exactly() {
+        for bits in 0..=u16::MAX {
+            let (short, brain) = (f16::from_bits(bits), bf16::from_bits(bits));
+            if short.is_finite() {
+                assert_eq!(short.widen().to_bits(), short.to_f32().to_bits());
+            }
+            if brain.is_finite() {
+                assert_eq!(brain.widen().to_bits(), brain.to_f32().to_bits());
+            }
+        }
+    }
+}
