@@ -144,6 +144,11 @@ impl Grid {
 
     /// The tokens of all frames that are ready, the delays taken out.
     pub fn codes(&self) -> Codes {
+        self.codes_from(0)
+    }
+
+    /// The same from a frame on.
+    pub fn codes_from(&self, first: usize) -> Codes {
         let codebooks = self.delays.len();
         let code = |codebook: usize, frame: usize| match self.cells
             [(frame + 1 + self.delays[codebook]) * codebooks + codebook]
@@ -152,7 +157,9 @@ impl Grid {
             _ => None,
         };
         let ready = self.ready();
-        Codes::from_fn(codebooks, |codebook| (0..ready).map_while(|frame| code(codebook, frame)).collect())
+        Codes::from_fn(codebooks, |codebook| {
+            (first..ready).map_while(|frame| code(codebook, frame)).collect()
+        })
     }
 }
 

@@ -14,13 +14,15 @@
 use std::{ops::ControlFlow, path::PathBuf, sync::Arc};
 
 use super::{
-    ModelError, MusicGen, catalogue,
+    ModelError, MusicGen,
+    batch::{Batch, News},
+    catalogue,
     checkpoint::{Checkpoint, CheckpointError},
     chroma::FollowedSound,
-    codec::CodecError,
+    codec::{CodecError, Decoder, Memory},
     codes::Codes,
     config::Config,
-    hardware::{Hardware, Kind},
+    hardware::Hardware,
     joint::{Joint, JointError},
     model,
     precision::{Kernels, Precision},
@@ -44,17 +46,17 @@ use crate::{
 
 const NAME: &str = "musicgen";
 
-/// Streams that are rendered at the same time: while one waits for a thread another computes.
-const STREAMS_AT_ONCE: usize = 2;
+/// Streams that are stepped together at most: more of them gain little.
+const STREAMS_AT_ONCE: u64 = 8;
+
+/// What the caches of these streams may take; one stream may take more.
+const CACHES_BYTES: u64 = 2 << 30;
 
 /// Positions of a row that a text may take, for the estimate of memory: a long prompt.
 const TEXT_POSITIONS: usize = 512;
 
-/// Share of a section's time that its tokens take, for progress.
-const TOKENS_SHARE: f64 = 0.9;
-
-/// Frames that the codec decodes between two questions whether to go on.
-const FRAMES_AT_ONCE: usize = 50;
+/// Frames that the codec decodes at once.
+const FRAMES_AT_ONCE: usize = 25;
 
 /// How models are run.
 #[derive(Clone, Debug)]
@@ -84,7 +86,14 @@ pub struct MusicGens {
 struct Shared {
     settings: Settings,
     /// The one that is loaded, by its directory.
-    slot: Slot<PathBuf, MusicGen>,
+    slot: Slot<PathBuf, Loaded>,
+}
+
+/// A model, and the pieces that it plays.
+#[derive(Debug)]
+struct Loaded {
+    model: MusicGen,
+    batch: Batch,
 }
 
 impl MusicGens {
@@ -135,28 +144,27 @@ impl Models for MusicGens {
 }
 
 fn limits(settings: &Settings, found: &Found, config: &Config, checkpoint: &Checkpoint) -> Limits {
-    let Settings { hardware, precision, threads, .. } = settings;
-    let at_once = match hardware.kind() {
-        Kind::Cpu => STREAMS_AT_ONCE.min(*threads).max(1),
-        Kind::Cuda | Kind::Metal => STREAMS_AT_ONCE,
-    };
+    let Settings { hardware, precision, .. } = settings;
     let window = Window::of_30_seconds(config.codec.frame_rate()).frames();
     let chroma = config.melody.map_or(0, |melody| melody.chroma_length);
     let positions = window + config.decoder.num_codebooks + chroma + TEXT_POSITIONS;
     let kernels = Kernels::of(&hardware.device);
     // Each stream has two rows for guidance.
-    let rows = 2 * at_once as u64 * config.decoder.row_bytes(positions, *precision, kernels);
+    let stream = 2 * config.decoder.row_bytes(positions, *precision, kernels);
+    let at_once = (CACHES_BYTES / stream.max(1)).clamp(1, STREAMS_AT_ONCE);
     Limits {
         spec: Spec { rate: config.codec.rate(), channels: config.decoder.audio_channels },
         longest_section_seconds: None,
-        at_once,
+        at_once: at_once as usize,
         stems: false,
         notes: false,
         tokens: true,
         samples_a_model: true,
         continues: true,
         follows_melody: config.melody.is_some(),
-        memory_bytes: model::bytes(config, *precision, kernels) + model::codec_bytes(checkpoint) + rows,
+        memory_bytes: model::bytes(config, *precision, kernels)
+            + model::codec_bytes(checkpoint)
+            + at_once * stream,
         licence: found.licence(),
         model: Some(ModelFacts {
             title: found.title(),
@@ -191,52 +199,36 @@ enum Fault {
 
 impl Player {
     /// The model, loaded now unless it is already.
-    fn load(&self, watch: &dyn Watch) -> Result<Arc<MusicGen>, ModelError> {
+    fn load(&self, watch: &dyn Watch) -> Result<Arc<Loaded>, ModelError> {
         let Settings { hardware, precision, codec_on_processor, .. } = &self.shared.settings;
         let (directory, cancel) = (&self.found.directory, Heard(watch));
         self.shared.slot.get(directory, &cancel, || {
             let device = hardware.device.clone();
             let codec_device = if *codec_on_processor { candle_core::Device::Cpu } else { device.clone() };
             let placement = Placement::new(device, *precision);
-            MusicGen::open(directory, &placement, &codec_device, &cancel)
+            let model = MusicGen::open(directory, &placement, &codec_device, &cancel)?;
+            Ok(Loaded { model, batch: Batch::new(self.limits.at_once) })
         })
     }
 
     fn play(
         &self,
-        model: &MusicGen,
+        loaded: &Loaded,
         spec: &SectionSpec<'_>,
         before: Option<&Rendered>,
         watch: &dyn Watch,
     ) -> Result<Rendered, Fault> {
+        let model = &loaded.model;
         let stretch = Stretch::of(spec, before, model, watch)?;
         let Stretch { joint, known, frames, lead_frames } = &stretch;
-        let (codes, stream) = write(model, spec, joint, *frames, watch)?;
-        let channels = self.limits.spec.channels;
-        let mut decoder = model.codec.decoder(channels)?;
-        if !joint.decoder.is_empty() {
-            decoder = decoder.resume(&joint.decoder)?;
-        }
-        let mut planes = vec![Vec::new(); channels];
-        append(&mut planes, decoder.push(known.as_slices())?);
-        for start in (0..*frames).step_by(FRAMES_AT_ONCE) {
-            let share = start as f64 / *frames as f64;
-            go_on(watch, TOKENS_SHARE + (1.0 - TOKENS_SHARE) * share)?;
-            let piece = start..(*frames).min(start + FRAMES_AT_ONCE);
-            let tokens: Vec<&[u32]> =
-                codes.as_slices().iter().map(|codebook| &codebook[piece.clone()]).collect();
-            append(&mut planes, decoder.push(&tokens)?);
-        }
-        let next = Joint {
-            origin: joint.origin,
-            stream,
-            settled: joint.settled + planes[0].len(),
-            decoder: decoder.memory()?,
-        };
-        append(&mut planes, decoder.finish()?);
+        let mut voice = Voice::after(joint, model, self.limits.spec.channels)?;
+        voice.sing(known)?;
+        let (codes, stream) = write(loaded, spec, joint, *frames, watch, &mut voice)?;
+        let (mut planes, settled, decoder) = voice.finish()?;
         for plane in &mut planes {
             plane.drain(..plane.len().min(known.frames() * model.codec.config().hop()));
         }
+        let next = Joint { origin: joint.origin, stream, settled: joint.settled + settled, decoder };
         Ok(Rendered {
             sound: Pcm::new(self.limits.spec, planes).map_err(CodecError::from)?,
             lead_frames: *lead_frames,
@@ -245,6 +237,44 @@ impl Player {
             tokens: Some(codes.into()),
             tail: next.to_bytes()?,
         })
+    }
+}
+
+/// The sound of a section while its tokens come.
+struct Voice {
+    decoder: Decoder,
+    /// Tokens that wait until there are some more.
+    waiting: Codes,
+    planes: Vec<Vec<f32>>,
+}
+
+impl Voice {
+    /// Goes on behind a joint.
+    fn after(joint: &Joint, model: &MusicGen, channels: usize) -> Result<Self, Fault> {
+        let decoder = model.codec.decoder(channels)?;
+        let decoder = if joint.decoder.is_empty() { decoder } else { decoder.resume(&joint.decoder)? };
+        let waiting = Codes::empty(model.config.decoder.num_codebooks);
+        Ok(Self { decoder, waiting, planes: vec![Vec::new(); channels] })
+    }
+
+    /// Takes more tokens.
+    fn sing(&mut self, codes: &Codes) -> Result<(), Fault> {
+        self.waiting.append(codes);
+        if self.waiting.frames() >= FRAMES_AT_ONCE { self.decode() } else { Ok(()) }
+    }
+
+    fn decode(&mut self) -> Result<(), Fault> {
+        append(&mut self.planes, self.decoder.push(self.waiting.as_slices())?);
+        self.waiting = Codes::empty(self.waiting.codebooks());
+        Ok(())
+    }
+
+    /// The sound as if no more came, how many samples of it no more can change, and the codec behind its tokens.
+    fn finish(mut self) -> Result<(Vec<Vec<f32>>, usize, Vec<Memory>), Fault> {
+        self.decode()?;
+        let (settled, memory) = (self.planes[0].len(), self.decoder.memory()?);
+        append(&mut self.planes, self.decoder.finish()?);
+        Ok((self.planes, settled, memory))
     }
 }
 
@@ -365,14 +395,16 @@ impl stream::Melody for Melody {
     }
 }
 
-/// The tokens of a section, and the end of the stream behind them.
+/// The tokens of a section, and the end of the stream behind them. The voice gets them as they come.
 fn write(
-    model: &MusicGen,
+    loaded: &Loaded,
     spec: &SectionSpec<'_>,
     joint: &Joint,
     frames: usize,
     watch: &dyn Watch,
+    voice: &mut Voice,
 ) -> Result<(Codes, stream::Tail), Fault> {
+    let Loaded { model, batch } = loaded;
     let planned = spec.plan.sections.get(spec.index);
     let melody = spec.melody.map(|sound| Melody::of(sound, joint.origin, model, watch)).transpose()?;
     let section = stream::Section {
@@ -384,9 +416,22 @@ fn write(
         seed: planned.map_or(spec.plan.seed, |section| section.seed),
     };
     let mut state = SectionState::new(&model.language, window(model), section, &joint.stream)?;
-    while !state.done() {
-        go_on(watch, TOKENS_SHARE * state.ready() as f64 / frames.max(1) as f64)?;
-        state.step(&model.language)?;
+    let mut made = 0;
+    while let Some(window) = state.take() {
+        let going = batch.join(&model.language, window)?;
+        let window = loop {
+            go_on(watch, made as f64 / frames.max(1) as f64)?;
+            match going.news()? {
+                Some(News::Frames(codes)) => {
+                    made += codes.frames();
+                    voice.sing(&codes)?;
+                }
+                Some(News::Done(window)) => break window,
+                Some(News::Failed(error)) => return Err(error.into()),
+                None => {}
+            }
+        };
+        state.settle(&model.language, &window)?;
     }
     Ok(state.finish())
 }
@@ -423,13 +468,13 @@ impl Engine for Player {
         if watch.progress(0.0).is_break() {
             return Err(EngineError::Cancelled);
         }
-        let model = self.load(watch).map_err(|error| match error {
+        let loaded = self.load(watch).map_err(|error| match error {
             ModelError::Cancelled(_) | ModelError::Checkpoint(CheckpointError::Cancelled(_)) => {
                 EngineError::Cancelled
             }
             error => EngineError::Model { model: self.found.name.clone(), source: Box::new(error) },
         })?;
-        self.play(&model, section, before, watch).map_err(|fault| match fault {
+        self.play(&loaded, section, before, watch).map_err(|fault| match fault {
             Fault::Cancelled
             | Fault::Codec(CodecError::Cancelled(_))
             | Fault::Convert(ConvertError::Cancelled(_)) => EngineError::Cancelled,

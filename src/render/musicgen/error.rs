@@ -54,6 +54,12 @@ pub enum ModelError {
         /// The column of the grid.
         column: usize,
     },
+    /// The system gives no thread to step it.
+    #[error("there is no thread for the model")]
+    Thread(#[source] std::io::Error),
+    /// It was in a batch that came to an end: a fault of this program.
+    #[error("the pieces that were made together came to an end")]
+    Abandoned,
     /// Loading it was cancelled. Not a fault.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),

@@ -23,6 +23,8 @@ const COLUMNS_AT_ONCE: usize = 64;
 #[derive(Debug)]
 pub struct State {
     grid: Grid,
+    /// Frames of the prompt.
+    known: usize,
     first: Row,
     /// The branch that guidance leads away from.
     second: Option<Row>,
@@ -63,6 +65,7 @@ impl State {
             first: decoder.row(&piece.branches.first, room)?,
             second: second.map(|condition| decoder.row(condition, room)).transpose()?,
             grid,
+            known: piece.prompt.frames(),
             fed: 0,
             sampler: Sampler::new(piece.sampling, random),
         })
@@ -73,7 +76,7 @@ impl State {
     /// # Errors
     /// When the device fails or the model gives no numbers.
     pub fn step(&mut self, decoder: &Decoder) -> Result<(), ModelError> {
-        step_together(decoder, &mut [self])
+        step_together(decoder, &mut [self]).remove(0).map_or(Ok(()), Err)
     }
 
     /// Whether all columns are drawn.
@@ -86,13 +89,26 @@ impl State {
         self.grid.ready()
     }
 
+    /// Frames of its prompt.
+    pub fn known(&self) -> usize {
+        self.known
+    }
+
     /// The tokens of the frames that are ready, the prompt's included.
     pub fn codes(&self) -> Codes {
         self.grid.codes()
     }
 
-    /// Columns to be heard in this step.
+    /// The same from a frame on.
+    pub fn codes_from(&self, first: usize) -> Codes {
+        self.grid.codes_from(first)
+    }
+
+    /// Columns to be heard in this step; none when all is drawn.
     fn due(&self) -> Vec<Vec<Token>> {
+        if self.done() {
+            return Vec::new();
+        }
         let until = self.grid.settled().min(self.fed + COLUMNS_AT_ONCE);
         (self.fed..until).filter_map(|column| self.grid.column(column)).collect()
     }
@@ -117,25 +133,29 @@ impl State {
 }
 
 /// One step of several pieces at once, so that each matrix is read once for all. What a piece becomes does not depend on the
-/// others, but for the last bit of rounding where a device multiplies one row otherwise than several.
+/// others, but for the last bit of rounding where candle's kernels multiply one row otherwise than several.
 ///
-/// # Errors
-/// As [`State::step`]; after one none of the pieces can go on.
-pub fn step_together(decoder: &Decoder, states: &mut [&mut State]) -> Result<(), ModelError> {
-    let mut states: Vec<_> = states.iter_mut().filter(|state| !state.done()).collect();
+/// Gives for each piece why it cannot go on, if so; a fault of the device ends all of them.
+pub fn step_together(decoder: &Decoder, states: &mut [&mut State]) -> Vec<Option<ModelError>> {
     let due: Vec<Vec<Vec<Token>>> = states.iter().map(|state| state.due()).collect();
     let mut feeds = Vec::new();
-    for (state, columns) in states.iter_mut().zip(&due) {
-        let State { first, second, .. } = &mut ***state;
+    for (state, columns) in states.iter_mut().zip(&due).filter(|(_, columns)| !columns.is_empty()) {
+        let State { first, second, .. } = &mut **state;
         feeds.extend([Some(first), second.as_mut()].into_iter().flatten().map(|row| Feed { row, columns }));
     }
-    if feeds.is_empty() {
-        return Ok(());
-    }
-    let mut logits = decoder.forward(&mut feeds)?.into_iter();
-    for (state, columns) in states.iter_mut().zip(&due) {
+    let mut logits = match decoder.forward(&mut feeds) {
+        Ok(logits) => logits.into_iter(),
+        Err(error) => {
+            let report = error.to_string();
+            return states.iter().map(|_| Some(candle_core::Error::msg(&report).into())).collect();
+        }
+    };
+    let mut take = |(state, columns): (&mut &mut State, &Vec<Vec<Token>>)| {
+        if columns.is_empty() {
+            return None;
+        }
         let branches = 1 + usize::from(state.second.is_some());
-        state.take(columns.len(), logits.by_ref().take(branches).collect())?;
-    }
-    Ok(())
+        state.take(columns.len(), logits.by_ref().take(branches).collect()).err()
+    };
+    states.iter_mut().zip(&due).map(&mut take).collect()
 }

@@ -13,6 +13,7 @@
 //!
 //! A melody model has no cross-attention; it is told chroma and text before the first column.
 
+mod batch;
 pub mod catalogue;
 pub mod checkpoint;
 pub mod chroma;

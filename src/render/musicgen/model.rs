@@ -1,6 +1,6 @@
 //! A MusicGen as a whole: from a directory to tokens and sound.
 
-use std::{ops::ControlFlow, path::Path};
+use std::{ops::ControlFlow, path::Path, sync::Arc};
 
 use candle_core::Device;
 
@@ -24,7 +24,7 @@ pub struct MusicGen {
     /// Its shape.
     pub config: Config,
     /// Text to tokens.
-    pub language: LanguageModel,
+    pub language: Arc<LanguageModel>,
     /// Tokens to sound, and back.
     pub codec: Codec,
 }
@@ -44,7 +44,7 @@ impl MusicGen {
         let checkpoint = Checkpoint::open(directory)?;
         let language = LanguageModel::load(&checkpoint, &config, placement, cancel)?;
         let codec = load_codec(&checkpoint, &config, codec_device, cancel)?;
-        Ok(Self { config, language, codec })
+        Ok(Self { config, language: Arc::new(language), codec })
     }
 }
 

@@ -123,8 +123,8 @@ pub struct SectionState<'a> {
     /// How much of that was the tail.
     known: usize,
     branches: Branches,
-    /// The window that is being made, and the length of its prompt; `None` when the section is whole.
-    current: Option<(State, usize)>,
+    /// The window that is being made; `None` when the section is whole.
+    current: Option<State>,
 }
 
 impl<'a> SectionState<'a> {
@@ -151,31 +151,28 @@ impl<'a> SectionState<'a> {
     /// # Errors
     /// As [`State::step`].
     pub fn step(&mut self, model: &LanguageModel) -> Result<(), ModelError> {
-        if let Some((state, _)) = &mut self.current {
+        if let Some(state) = &mut self.current {
             state.step(model.decoder())?;
         }
-        self.settle(model)
+        match self.current.take_if(|state| state.done()) {
+            Some(window) => self.settle(model, &window),
+            None => Ok(()),
+        }
     }
 
-    /// The window that is being made, to be stepped together with those of other sections; then comes
-    /// [`SectionState::settle`].
-    pub fn current(&mut self) -> Option<&mut State> {
-        self.current.as_mut().map(|(state, _)| state)
+    /// The window that is to be made, for somebody else to step; then comes [`SectionState::settle`]. `None` when the section is
+    /// whole.
+    pub fn take(&mut self) -> Option<State> {
+        self.current.take()
     }
 
-    /// Goes on to the next window when this one is done.
+    /// Takes a window that is done, and opens the next.
     ///
     /// # Errors
     /// When the device fails.
-    pub fn settle(&mut self, model: &LanguageModel) -> Result<(), ModelError> {
-        match &self.current {
-            Some((state, prompt)) if state.done() => {
-                self.codes.append(&state.codes().from_frame(*prompt));
-                self.current = None;
-                self.open(model)
-            }
-            _ => Ok(()),
-        }
+    pub fn settle(&mut self, model: &LanguageModel, window: &State) -> Result<(), ModelError> {
+        self.codes.append(&window.codes_from(window.known()));
+        self.open(model)
     }
 
     /// Whether the section is whole.
@@ -185,8 +182,7 @@ impl<'a> SectionState<'a> {
 
     /// Frames of the section that are made.
     pub fn ready(&self) -> usize {
-        let current =
-            self.current.as_ref().map_or(0, |(state, prompt)| state.ready().saturating_sub(*prompt));
+        let current = self.current.as_ref().map_or(0, |state| state.ready().saturating_sub(state.known()));
         self.codes.frames() - self.known + current
     }
 
@@ -216,7 +212,7 @@ impl<'a> SectionState<'a> {
             sampling: self.section.sampling,
         };
         let random = Random::stream(self.section.seed, &format!("tokens from frame {at}"));
-        self.current = Some((State::new(model.decoder(), &piece, random)?, known));
+        self.current = Some(State::new(model.decoder(), &piece, random)?);
         Ok(())
     }
 }

@@ -57,17 +57,6 @@ struct Scales {
     values: Vec<f32>,
 }
 
-impl Stored for i8 {
-    fn of(value: f32) -> Self {
-        value.round_ties_even() as Self
-    }
-
-    #[inline(always)]
-    fn widen(self) -> f32 {
-        f32::from(self)
-    }
-}
-
 impl Cache {
     /// Room for so many positions, nothing in it.
     pub(in super::super) fn with_room(

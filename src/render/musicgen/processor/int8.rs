@@ -10,7 +10,11 @@
 use half::bf16;
 use rayon::prelude::*;
 
-use super::{super::lanes::widest, matrix::LANES, stored::Stored};
+use super::{
+    super::lanes::widest,
+    matrix::LANES,
+    stored::{Stored, whole},
+};
 
 /// Values of a row that share a scale.
 pub(super) const BLOCK: usize = 32;
@@ -73,7 +77,7 @@ impl Blocks {
                     scales[place][lane] = scale;
                     let step = if scale == bf16::ZERO { 0.0 } else { 1.0 / scale.widen() };
                     for (column, value) in block.iter().enumerate() {
-                        let quant = (value * step).round_ties_even() as i32 + SHIFT;
+                        let quant = i32::from(whole(value * step)) + SHIFT;
                         quants[place][column / GROUP][lane][column % GROUP] = quant as u8;
                     }
                 }
@@ -151,8 +155,6 @@ impl Rows {
 
 #[inline(always)]
 fn round(block: &[f32; BLOCK], quants: &mut [i8; BLOCK]) -> Facts {
-    /// A sum with it is rounded to a whole number, which then stands in the last bits.
-    const WHOLE: f32 = 1.5 * (1 << 23) as f32;
     let mut largest = [0.0_f32; LANES];
     for half in block.as_chunks::<LANES>().0 {
         for (largest, value) in largest.iter_mut().zip(half) {
@@ -163,7 +165,7 @@ fn round(block: &[f32; BLOCK], quants: &mut [i8; BLOCK]) -> Facts {
     let steps = if largest < NOTHING { 0.0 } else { STEPS / largest };
     let mut sum = 0;
     for (quant, value) in quants.iter_mut().zip(block) {
-        *quant = (value * steps + WHOLE).to_bits() as i8;
+        *quant = whole(value * steps);
     }
     for quant in quants.iter() {
         sum += i32::from(*quant);

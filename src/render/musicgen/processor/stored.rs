@@ -2,6 +2,15 @@
 
 use half::{bf16, f16};
 
+/// A sum with it is rounded to a whole number, which then stands in the last bits.
+const WHOLE: f32 = 1.5 * (1 << 23) as f32;
+
+/// The nearest whole number of a value between -128 and 127.
+#[inline(always)]
+pub(super) fn whole(value: f32) -> i8 {
+    (value + WHOLE).to_bits() as i8
+}
+
 /// A kind of value that becomes an f32 by itself.
 pub(super) trait Stored: Copy + Default + Send + Sync {
     /// Rounds to the nearest.
@@ -46,6 +55,18 @@ impl Stored for f16 {
         let bits = u32::from(self.to_bits());
         let magnitude = f32::from_bits((bits & 0x7fff) << 13) * EXPONENTS;
         f32::from_bits(magnitude.to_bits() | (bits & 0x8000) << 16)
+    }
+}
+
+impl Stored for i8 {
+    #[inline(always)]
+    fn of(value: f32) -> Self {
+        whole(value)
+    }
+
+    #[inline(always)]
+    fn widen(self) -> f32 {
+        f32::from(self)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The language model against the reference implementation, and against itself.
 
+mod batch;
 mod parity;
 mod reference;
 mod stream;

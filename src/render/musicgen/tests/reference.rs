@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use candle_core::{DType, Device, Tensor};
@@ -37,7 +38,7 @@ pub(super) const TOLERANCE: f32 = 1e-4;
 pub(super) struct Reference {
     pub(super) name: String,
     pub(super) config: Config,
-    pub(super) model: LanguageModel,
+    pub(super) model: Arc<LanguageModel>,
     pub(super) codec: Codec,
     pub(super) golden: HashMap<String, Tensor>,
     facts: Value,
