@@ -6,13 +6,13 @@
 //! A melody model is told through a prefix, which both branches have: chroma first, then the text. Nothing is said there by
 //! chroma that stays on the first pitch class, and by zeros as long as the other branch's text.
 
-use candle_core::{DType, Device, Module, Result as TensorResult, Tensor};
+use std::sync::Arc;
 
 use super::{
     ModelError,
     config::{Config, MelodyConfig},
     decoder::{Condition, Decoder},
-    precision::Linear,
+    processor::{Matrix, Products},
     tensors::{CHROMA_PROJECTION, TEXT_PROJECTION},
     text::TextEncoder,
     weights::Weights,
@@ -46,7 +46,6 @@ pub(super) struct Conditioner {
     text_projection: Option<Projection>,
     melody: Option<Melody>,
     width: usize,
-    device: Device,
 }
 
 #[derive(Debug)]
@@ -55,21 +54,29 @@ struct Melody {
     projection: Option<Projection>,
 }
 
-/// `x W + b`, in f32.
+/// `W x + b`
 #[derive(Debug)]
 struct Projection {
-    weight: Linear,
-    bias: Tensor,
+    weight: Arc<Matrix>,
+    bias: Vec<f32>,
 }
 
 impl Projection {
     fn load(weights: &Weights<'_>, name: &str) -> Result<Self, ModelError> {
-        let weight = weights.exact(&format!("{name}.weight"))?;
-        Ok(Self { weight: Linear::Full(weight), bias: weights.exact(&format!("{name}.bias"))? })
+        let weight = weights.text_matrix(&[format!("{name}.weight")])?;
+        Ok(Self { weight, bias: weights.values(&format!("{name}.bias"))? })
     }
 
-    fn forward(&self, states: &Tensor) -> TensorResult<Tensor> {
-        self.weight.forward(states)?.broadcast_add(&self.bias)
+    fn forward(&self, states: &[f32]) -> Vec<f32> {
+        let (mut products, mut out) = (Products::default(), Vec::new());
+        self.weight.multiply(states, &mut products);
+        products.write_to(&mut out);
+        for row in out.chunks_exact_mut(self.bias.len()) {
+            for (value, bias) in row.iter_mut().zip(&self.bias) {
+                *value += bias;
+            }
+        }
+        out
     }
 }
 
@@ -90,7 +97,6 @@ impl Conditioner {
             text_projection: config.projects_text().then(|| project(TEXT_PROJECTION)).transpose()?,
             melody: config.melody.map(melody).transpose()?,
             width,
-            device: weights.placement().device.clone(),
         })
     }
 
@@ -101,8 +107,8 @@ impl Conditioner {
             if prompt.melody.is_some() {
                 return Err(ModelError::NoMelody);
             }
-            let condition = |text: Option<Tensor>| match text {
-                Some(states) => decoder.text(&states),
+            let condition = |text: Option<Vec<f32>>| match text {
+                Some(states) => decoder.text(states),
                 None => Ok(Condition::default()),
             };
             let same = text.is_none() && negative.is_none();
@@ -110,29 +116,26 @@ impl Conditioner {
             return Ok(Branches { first: condition(text)?, second });
         };
         // The end mark alone is one piece.
-        let length = |text: &Option<Tensor>| text.as_ref().map(|states| states.dims()[0]);
+        let length = |text: &Option<Vec<f32>>| text.as_ref().map(|states| states.len() / self.width);
         let silence = length(&text).or(length(&negative)).unwrap_or(1);
         let same = text.is_none() && negative.is_none() && prompt.melody.is_none();
-        let prefix = |text: Option<Tensor>, classes: Option<&[usize]>| {
-            let text = match text {
-                Some(states) => states,
-                None => Tensor::zeros((silence, self.width), DType::F32, &self.device)?,
-            };
-            let chroma = melody.states(classes.unwrap_or(&[0]), &self.device)?;
-            Ok::<_, ModelError>(Condition::prefixed(&Tensor::cat(&[chroma, text], 0)?)?)
+        let prefix = |text: Option<Vec<f32>>, classes: Option<&[usize]>| {
+            let mut states = melody.states(classes.unwrap_or(&[0]))?;
+            states.extend(text.unwrap_or_else(|| vec![0.0; silence * self.width]));
+            Ok::<_, ModelError>(Condition::prefixed(states, self.width))
         };
         let second = (!same).then(|| prefix(negative, None)).transpose()?;
         Ok(Branches { first: prefix(text, prompt.melody)?, second })
     }
 
     /// The states of a text as wide as the decoder's; none of a blank one.
-    pub(super) fn said(&self, text: &str) -> Result<Option<Tensor>, ModelError> {
+    pub(super) fn said(&self, text: &str) -> Result<Option<Vec<f32>>, ModelError> {
         if text.trim().is_empty() {
             return Ok(None);
         }
-        let states = self.text.states(&self.text.tokenizer().ids(text)?)?;
+        let states = self.text.states(&self.text.tokenizer().ids(text)?);
         Ok(Some(match &self.text_projection {
-            Some(projection) => projection.forward(&states)?,
+            Some(projection) => projection.forward(&states),
             None => states,
         }))
     }
@@ -140,7 +143,7 @@ impl Conditioner {
 
 impl Melody {
     /// The states of chroma rows in which one pitch class each is one and the others zero.
-    fn states(&self, classes: &[usize], device: &Device) -> Result<Tensor, ModelError> {
+    fn states(&self, classes: &[usize]) -> Result<Vec<f32>, ModelError> {
         let MelodyConfig { num_chroma, chroma_length } = self.config;
         if let Some(class) = classes.iter().find(|class| **class >= num_chroma) {
             return Err(ModelError::PitchClass { class: *class, classes: num_chroma });
@@ -152,9 +155,8 @@ impl Melody {
         for (row, class) in rows.chunks_exact_mut(num_chroma).zip(classes.iter().cycle()) {
             row[*class] = 1.0;
         }
-        let rows = Tensor::from_vec(rows, (chroma_length, num_chroma), device)?;
         Ok(match &self.projection {
-            Some(projection) => projection.forward(&rows)?,
+            Some(projection) => projection.forward(&rows),
             None => rows,
         })
     }

@@ -23,6 +23,9 @@ pub enum ModelError {
         /// The tensor.
         tensor: String,
     },
+    /// Its files cannot be looked at.
+    #[error("the model's files cannot be looked at")]
+    Kept(#[source] std::io::Error),
     /// A prompt does not fit the piece.
     #[error(transparent)]
     Grid(#[from] GridError),

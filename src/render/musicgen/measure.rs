@@ -81,11 +81,7 @@ pub fn measure(
     let codec_real_time_factor = codec_pace(config)?;
     next("preparing the language model")?;
     let decoder = Decoder::of_noise(&config.decoder, precision);
-    let text = decoder.text(&Tensor::ones(
-        (WORDS, config.decoder.hidden_size),
-        candle_core::DType::F32,
-        &Device::Cpu,
-    )?)?;
+    let text = decoder.text(vec![1.0; WORDS * config.decoder.hidden_size])?;
     let rate = config.codec.frame_rate() as f64;
     let channels = config.decoder.audio_channels as f64;
     let mut paces = Vec::new();

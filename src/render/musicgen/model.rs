@@ -11,8 +11,9 @@ use super::{
     condition::{Branches, Conditioner, Prompt},
     config::Config,
     decoder::Decoder,
+    kept::Kept,
     precision::{Kernels, Precision},
-    tensors::{CODEC, stored_name, tensors},
+    tensors::{CODEC, of_text, stored_name, tensors},
     text::{TextEncoder, TextTokenizer},
     weights::{CodecWeights, Placement, Weights},
 };
@@ -76,12 +77,18 @@ impl LanguageModel {
         cancel: &dyn Cancel,
     ) -> Result<Self, ModelError> {
         let tokenizer = TextTokenizer::open(checkpoint.directory(), &config.text)?;
-        let weights = Weights::new(checkpoint, config, placement, cancel);
+        let keeps = of_text(placement.precision, placement.kernels) == Precision::Q8_0;
+        let kept = keeps.then(|| Kept::open(checkpoint)).transpose().map_err(ModelError::Kept)?;
+        let weights = Weights::new(checkpoint, config, placement, cancel, kept.as_ref());
         let text = TextEncoder::load(&weights, tokenizer, &config.text)?;
-        Ok(Self {
+        let model = Self {
             conditioner: Conditioner::load(&weights, text, config)?,
             decoder: Decoder::load(&weights, &config.decoder, config.melody.is_none())?,
-        })
+        };
+        if let Some(kept) = kept {
+            kept.save();
+        }
+        Ok(model)
     }
 
     /// What the rows of the decoder are told for a prompt.

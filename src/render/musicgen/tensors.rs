@@ -4,6 +4,7 @@ use super::{
     checkpoint::Checkpoint,
     config::{Config, DecoderConfig, FeedForward, TextConfig},
     precision::{Kernels, Precision},
+    processor::Table,
 };
 
 /// Where the parts of the composite stand.
@@ -15,7 +16,7 @@ pub(super) const CHROMA_PROJECTION: &str = "audio_enc_to_dec_proj";
 pub(super) const CODEC: &str = "audio_encoder";
 
 /// T5's word embeddings, and their name in checkpoints that were saved without the first.
-const WORDS: &str = "text_encoder.shared.weight";
+pub(super) const WORDS: &str = "text_encoder.shared.weight";
 const WORDS_OF_ENCODER: &str = "text_encoder.encoder.embed_tokens.weight";
 
 /// A tensor that a model must have.
@@ -34,6 +35,10 @@ pub struct Wanted {
 pub enum Kept {
     /// At the precision that is asked for.
     Matrix,
+    /// On the processor: at that precision too, unless candle computes the decoder.
+    TextMatrix,
+    /// As [`Kept::TextMatrix`], but of which single rows are looked up.
+    Table,
     /// As f32.
     Exact,
 }
@@ -45,8 +50,18 @@ impl Wanted {
         let rows = self.shape.iter().rev().skip(1).product();
         match self.kept {
             Kept::Matrix => precision.matrix_bytes(rows, columns, kernels),
+            Kept::TextMatrix => of_text(precision, kernels).matrix_bytes(rows, columns, Kernels::Own),
+            Kept::Table => (rows * columns) as u64 * Table::value_bytes(of_text(precision, kernels)),
             Kept::Exact => Precision::F32.matrix_bytes(rows, columns, kernels),
         }
+    }
+}
+
+/// The precision of what runs on the processor wherever the decoder does.
+pub(super) fn of_text(precision: Precision, kernels: Kernels) -> Precision {
+    match kernels {
+        Kernels::Own => precision,
+        Kernels::Candle => Precision::F32,
     }
 }
 
@@ -57,7 +72,7 @@ pub fn tensors(config: &Config) -> Vec<Wanted> {
     list.text(&config.text);
     let width = config.decoder.hidden_size;
     let mut project = |name: &str, from: usize| {
-        list.push(Kept::Exact, format!("{name}.weight"), &[width, from]);
+        list.push(Kept::TextMatrix, format!("{name}.weight"), &[width, from]);
         list.push(Kept::Exact, format!("{name}.bias"), &[width]);
     };
     if config.projects_text() {
@@ -90,10 +105,15 @@ impl List {
 
     fn text(&mut self, config: &TextConfig) {
         let (width, inner, wide) = (config.d_model, config.num_heads * config.d_kv, config.d_ff);
-        self.push(Kept::Exact, WORDS.to_owned(), &[config.vocab_size, width]);
+        self.push(Kept::Table, WORDS.to_owned(), &[config.vocab_size, width]);
         for block in 0..config.num_layers {
             let mut push = |name: &str, shape: &[usize]| {
-                self.push(Kept::Exact, format!("{TEXT}.encoder.block.{block}.layer.{name}.weight"), shape);
+                let kept = if name.ends_with("norm") || name.ends_with("bias") {
+                    Kept::Exact
+                } else {
+                    Kept::TextMatrix
+                };
+                self.push(kept, format!("{TEXT}.encoder.block.{block}.layer.{name}.weight"), shape);
             };
             push("0.SelfAttention.q", &[inner, width]);
             push("0.SelfAttention.k", &[inner, width]);
@@ -121,7 +141,7 @@ impl List {
         let (width, wide) = (config.hidden_size, config.ffn_dim);
         for codebook in 0..config.num_codebooks {
             let name = format!("{DECODER}.embed_tokens.{codebook}.weight");
-            self.push(Kept::Exact, name, &[config.vocab_size + 1, width]);
+            self.push(Kept::Table, name, &[config.vocab_size + 1, width]);
         }
         for layer in 0..config.num_hidden_layers {
             let prefix = format!("{DECODER}.layers.{layer}");

@@ -1,30 +1,20 @@
 //! Words to states: the tokenizer and the T5 encoder.
 
 use std::{
-    collections::HashMap,
     fs,
     path::{Path, PathBuf},
 };
 
-use candle_core::{DType, Device, Result as TensorResult, Tensor};
-use candle_nn::VarBuilder;
-use candle_transformers::models::t5;
 use thiserror::Error;
 use tokenizers::Tokenizer;
 
-use super::{
-    ModelError,
-    config::{FeedForward, TextConfig},
-    tensors::TEXT,
-    weights::Weights,
-};
+use super::{ModelError, config::TextConfig, t5::T5, weights::Weights};
 
-/// Turns a text into a state per word piece. Always f32: T5 leaves the range of f16, and it runs once per text.
+/// Turns a text into a state per word piece.
 #[derive(Debug)]
 pub struct TextEncoder {
     tokenizer: TextTokenizer,
-    model: t5::T5EncoderModel,
-    device: Device,
+    model: T5,
 }
 
 /// The tokenizer of a model directory.
@@ -109,14 +99,7 @@ impl TextEncoder {
         tokenizer: TextTokenizer,
         config: &TextConfig,
     ) -> Result<Self, ModelError> {
-        let mut tensors = HashMap::new();
-        for name in weights.names_under(TEXT) {
-            tensors.insert(name.to_owned(), weights.exact(name)?);
-        }
-        let device = weights.placement().device.clone();
-        let tensors = VarBuilder::from_tensors(tensors, DType::F32, &device);
-        let model = t5::T5EncoderModel::load(tensors.pp(TEXT), &t5_config(config))?;
-        Ok(Self { tokenizer, model, device })
+        Ok(Self { tokenizer, model: T5::load(weights, config)? })
     }
 
     /// The tokenizer.
@@ -125,35 +108,7 @@ impl TextEncoder {
     }
 
     /// The states of word pieces, `[n, d_model]`.
-    pub(super) fn states(&self, ids: &[u32]) -> TensorResult<Tensor> {
-        // A clone shares the weights; the encoder only wants to own its scratch.
-        self.model.clone().forward(&Tensor::new(ids, &self.device)?.unsqueeze(0)?)?.squeeze(0)
-    }
-}
-
-fn t5_config(config: &TextConfig) -> t5::Config {
-    let feed_forward_proj = match config.feed_forward {
-        FeedForward::Relu => {
-            t5::ActivationWithOptionalGating { gated: false, activation: candle_nn::Activation::Relu }
-        }
-        FeedForward::GatedGelu => {
-            t5::ActivationWithOptionalGating { gated: true, activation: candle_nn::Activation::NewGelu }
-        }
-    };
-    t5::Config {
-        vocab_size: config.vocab_size,
-        d_model: config.d_model,
-        d_kv: config.d_kv,
-        d_ff: config.d_ff,
-        num_layers: config.num_layers,
-        num_heads: config.num_heads,
-        relative_attention_num_buckets: config.relative_attention_num_buckets,
-        relative_attention_max_distance: config.relative_attention_max_distance,
-        layer_norm_epsilon: config.layer_norm_epsilon,
-        feed_forward_proj,
-        is_decoder: false,
-        is_encoder_decoder: false,
-        use_cache: false,
-        ..t5::Config::default()
+    pub(super) fn states(&self, ids: &[u32]) -> Vec<f32> {
+        self.model.states(ids)
     }
 }

@@ -1,6 +1,6 @@
 //! The tensors of one model on their way from its checkpoint to the device.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use candle_core::{DType, Device, Tensor};
 
@@ -9,9 +9,10 @@ use super::{
     checkpoint::{Checkpoint, CheckpointError},
     codec,
     config::Config,
+    kept::Kept,
     precision::{Kernels, Linear, Precision},
-    processor::Matrix,
-    tensors::{CODEC, stored_name, tensors},
+    processor::{Matrix, Table},
+    tensors::{CODEC, of_text, stored_name, tensors},
 };
 use crate::cancel::Cancel;
 
@@ -38,6 +39,8 @@ pub(super) struct Weights<'a> {
     checkpoint: &'a Checkpoint,
     placement: &'a Placement,
     cancel: &'a dyn Cancel,
+    /// Where matrices in 8 bits are kept.
+    kept: Option<&'a Kept>,
     shapes: HashMap<String, Vec<usize>>,
 }
 
@@ -48,9 +51,10 @@ impl<'a> Weights<'a> {
         config: &Config,
         placement: &'a Placement,
         cancel: &'a dyn Cancel,
+        kept: Option<&'a Kept>,
     ) -> Self {
         let shapes = tensors(config).into_iter().map(|wanted| (wanted.name, wanted.shape)).collect();
-        Self { checkpoint, placement, cancel, shapes }
+        Self { checkpoint, placement, cancel, kept, shapes }
     }
 
     pub(super) fn placement(&self) -> &Placement {
@@ -64,10 +68,43 @@ impl<'a> Weights<'a> {
     }
 
     /// Matrices of equal width, one below the other, as one for Timbre's own kernels.
-    pub(super) fn packed(&self, names: &[String]) -> Result<Matrix, ModelError> {
-        let joined = self.joined(names)?;
-        let (outs, ins) = joined.dims2()?;
-        Ok(Matrix::new(&joined.flatten_all()?.to_vec1::<f32>()?, outs, ins, self.placement.precision))
+    pub(super) fn packed(&self, names: &[String]) -> Result<Arc<Matrix>, ModelError> {
+        self.packed_at(names, self.placement.precision)
+    }
+
+    /// The same for what runs on the processor wherever the decoder does.
+    pub(super) fn text_matrix(&self, names: &[String]) -> Result<Arc<Matrix>, ModelError> {
+        self.packed_at(names, self.text_precision())
+    }
+
+    fn text_precision(&self) -> Precision {
+        of_text(self.placement.precision, self.placement.kernels)
+    }
+
+    fn packed_at(&self, names: &[String], precision: Precision) -> Result<Arc<Matrix>, ModelError> {
+        self.cancel.check().map_err(CheckpointError::from)?;
+        let shapes: Vec<&[usize]> = names.iter().map(|name| self.shape(name)).collect::<Result<_, _>>()?;
+        let ins = shapes.iter().find_map(|shape| shape.last()).copied().unwrap_or(1);
+        let outs = shapes.iter().filter_map(|shape| shape.first()).sum();
+        let name = names.join("+");
+        let kept = self.kept.filter(|_| precision == Precision::Q8_0);
+        if let Some(kept) = kept
+            && let Some(matrix) = kept.matrix(&name, outs, ins)?
+        {
+            return Ok(Arc::new(matrix));
+        }
+        let values = self.joined(names)?.flatten_all()?.to_vec1::<f32>()?;
+        let matrix = Arc::new(Matrix::new(&values, outs, ins, precision));
+        if let Some(kept) = kept {
+            kept.add_matrix(name, &matrix);
+        }
+        Ok(matrix)
+    }
+
+    /// What follows from the configuration.
+    fn shape(&self, name: &str) -> Result<&[usize], ModelError> {
+        let shape = self.shapes.get(name).ok_or_else(|| ModelError::Unlisted { tensor: name.to_owned() })?;
+        Ok(shape)
     }
 
     fn joined(&self, names: &[String]) -> Result<Tensor, ModelError> {
@@ -76,23 +113,39 @@ impl<'a> Weights<'a> {
         Ok(Tensor::cat(&parts, 0)?)
     }
 
-    /// The tensors of one part of the model.
-    pub(super) fn names_under(&self, part: &str) -> impl Iterator<Item = &str> {
-        self.shapes.keys().map(String::as_str).filter(move |name| name.starts_with(part))
-    }
-
     /// A tensor as f32 on the device.
     pub(super) fn exact(&self, name: &str) -> Result<Tensor, ModelError> {
         self.read(name, &self.placement.device)
     }
 
-    /// A table as plain values, row by row.
-    pub(super) fn table(&self, name: &str) -> Result<Vec<f32>, ModelError> {
+    /// A tensor as plain values.
+    pub(super) fn values(&self, name: &str) -> Result<Vec<f32>, ModelError> {
         Ok(self.read(name, &Device::Cpu)?.flatten_all()?.to_vec1()?)
     }
 
-    /// A table that a checkpoint may lack.
-    pub(super) fn optional_table(&self, name: &str, shape: &[usize]) -> Result<Option<Vec<f32>>, ModelError> {
+    /// A table of which single rows are looked up.
+    pub(super) fn table(&self, name: &str) -> Result<Arc<Table>, ModelError> {
+        let width = self.shape(name)?.last().copied().unwrap_or(1);
+        let precision = self.text_precision();
+        let kept = self.kept.filter(|_| precision == Precision::Q8_0);
+        if let Some(kept) = kept
+            && let Some(table) = kept.table(name, width)?
+        {
+            return Ok(Arc::new(table));
+        }
+        let table = Arc::new(Table::new(self.values(name)?, width, precision));
+        if let Some(kept) = kept {
+            kept.add_table(name.to_owned(), &table);
+        }
+        Ok(table)
+    }
+
+    /// The values of a tensor that a checkpoint may lack.
+    pub(super) fn optional_values(
+        &self,
+        name: &str,
+        shape: &[usize],
+    ) -> Result<Option<Vec<f32>>, ModelError> {
         if !self.checkpoint.has(name) {
             return Ok(None);
         }
@@ -102,7 +155,7 @@ impl<'a> Weights<'a> {
 
     fn read(&self, name: &str, device: &Device) -> Result<Tensor, ModelError> {
         self.cancel.check().map_err(CheckpointError::from)?;
-        let shape = self.shapes.get(name).ok_or_else(|| ModelError::Unlisted { tensor: name.to_owned() })?;
+        let shape = self.shape(name)?;
         Ok(self.checkpoint.tensor(stored_name(self.checkpoint, name), shape, DType::F32, device)?)
     }
 }

@@ -21,7 +21,7 @@ const LARGEST_HEADER: u64 = 100_000_000;
 
 /// Where a tensor lies.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(in super::super) struct Entry {
     pub(super) file: PathBuf,
     pub(super) dtype: Dtype,
     pub(super) shape: Vec<usize>,
@@ -31,7 +31,7 @@ pub(super) struct Entry {
 
 impl Entry {
     /// Its bytes, every value of them a finite number.
-    pub(super) fn read(&self, name: &str) -> Result<Vec<u8>, CheckpointError> {
+    pub(in super::super) fn read(&self, name: &str) -> Result<Vec<u8>, CheckpointError> {
         let mut bytes = vec![0; self.bytes];
         File::open(&self.file)
             .and_then(|mut file| {
@@ -63,7 +63,10 @@ fn unreadable(file: &Path, source: io::Error) -> CheckpointError {
 }
 
 /// Adds the tensors of a file to `entries`: eight bytes of header length, the header, the data.
-pub(super) fn read_header(path: &Path, entries: &mut BTreeMap<String, Entry>) -> Result<(), CheckpointError> {
+pub(in super::super) fn read_header(
+    path: &Path,
+    entries: &mut BTreeMap<String, Entry>,
+) -> Result<(), CheckpointError> {
     let damaged = |reason: String| Err(CheckpointError::Damaged { file: path.to_owned(), reason });
     let mut file = File::open(path).map_err(|source| unreadable(path, source))?;
     let found = file.metadata().map_err(|source| unreadable(path, source))?.len();

@@ -21,7 +21,9 @@ mod tests;
 
 pub use error::{CheckpointError, Shape};
 
-use file::{Entry, INDEX, SINGLE, read_header, read_index};
+pub(super) use file::{Entry, read_header};
+
+use file::{INDEX, SINGLE, read_index};
 
 /// The tensors of a model directory.
 #[derive(Debug)]
@@ -74,6 +76,11 @@ impl Checkpoint {
     /// The model's directory.
     pub fn directory(&self) -> &Path {
         &self.directory
+    }
+
+    /// The files of the weights.
+    pub fn files(&self) -> BTreeSet<&Path> {
+        self.entries.values().map(|entry| entry.file.as_path()).collect()
     }
 
     /// Whether there is a tensor of this name.

@@ -6,14 +6,14 @@
 
 use std::sync::Arc;
 
-use candle_core::{Device, Result, Tensor};
+use candle_core::Result;
 
 use super::{
     ModelError,
     config::DecoderConfig,
     delay::Token,
     precision::{Kernels, Precision},
-    processor::Cache,
+    processor::{Cache, Table},
     tensors::DECODER,
     weights::Weights,
 };
@@ -34,7 +34,7 @@ use position::Positions;
 pub struct Decoder {
     config: DecoderConfig,
     /// One table per codebook, the last row of each for padding.
-    embeddings: Vec<Vec<f32>>,
+    embeddings: Vec<Arc<Table>>,
     positions: Positions,
     body: Body,
 }
@@ -109,7 +109,7 @@ impl Decoder {
         let embeddings = each_codebook(format!("{DECODER}.embed_tokens"))
             .map(|name| weights.table(&name))
             .collect::<std::result::Result<_, _>>()?;
-        let stored = weights.optional_table(
+        let stored = weights.optional_values(
             &format!("{DECODER}.embed_positions.weights"),
             &[config.max_position_embeddings, width],
         )?;
@@ -127,10 +127,13 @@ impl Decoder {
 
     /// One of this shape that plays nothing, with cross-attention: to measure how fast it would be on the processor.
     pub(super) fn of_noise(config: &DecoderConfig, precision: Precision) -> Self {
-        let table = vec![0.02; (config.vocab_size + 1) * config.hidden_size];
+        let table = |_| {
+            let values = vec![0.02; (config.vocab_size + 1) * config.hidden_size];
+            Arc::new(Table::new(values, config.hidden_size, precision))
+        };
         Self {
             config: config.clone(),
-            embeddings: vec![table; config.num_codebooks],
+            embeddings: (0..config.num_codebooks).map(table).collect(),
             positions: Positions::new(config.hidden_size, Vec::new()),
             body: Body::OnProcessor(OnProcessor::of_noise(config, precision)),
         }
@@ -143,15 +146,15 @@ impl Decoder {
 
     /// A text for rows of this decoder: states of its width, `[n, h]`, one per word piece. Says nothing to a decoder without
     /// cross-attention.
-    pub(super) fn text(&self, states: &Tensor) -> Result<Condition> {
+    pub(super) fn text(&self, states: Vec<f32>) -> Result<Condition> {
         let text = match &self.body {
             Body::OnDevice(body) => {
                 let layers = body.text(states)?;
                 (!layers.is_empty()).then(|| Text::OnDevice(layers.into()))
             }
             Body::OnProcessor(body) => {
-                let caches = body.text(&states.flatten_all()?.to_vec1::<f32>()?);
-                let positions = states.dim(0)?;
+                let positions = states.len() / self.config.hidden_size;
+                let caches = body.text(&states);
                 (!caches.is_empty()).then(|| Text::OnProcessor { caches: caches.into(), positions })
             }
         };
@@ -246,10 +249,7 @@ impl Decoder {
                 Token::Code(code) => code,
                 Token::Pad => self.config.pad_token(),
             };
-            let embedding = table.chunks_exact(state.len()).nth(place as usize).unwrap_or_default();
-            for (value, part) in state.iter_mut().zip(embedding) {
-                *value += part;
-            }
+            table.add_to(place as usize, state);
         }
         Ok(())
     }
@@ -268,13 +268,9 @@ impl DecoderConfig {
 }
 
 impl Condition {
-    /// States in front of the first column, `[n, h]`.
-    ///
-    /// # Errors
-    /// When the device fails.
-    pub(super) fn prefixed(states: &Tensor) -> Result<Self> {
-        let values: Vec<f32> = states.to_device(&Device::Cpu)?.flatten_all()?.to_vec1()?;
-        Ok(Self { text: None, prefix: Some(values.into()), prefix_len: states.dim(0)? })
+    /// States in front of the first column, `[n, width]`.
+    pub(super) fn prefixed(states: Vec<f32>, width: usize) -> Self {
+        Self { text: None, prefix_len: states.len() / width, prefix: Some(states.into()) }
     }
 
     /// Positions that come before the first column.

@@ -78,10 +78,11 @@ impl OnDevice {
     }
 
     /// What the layers remember of a text, `[n, h]`; empty without cross-attention.
-    pub(super) fn text(&self, states: &Tensor) -> Result<Vec<Memory>> {
+    pub(super) fn text(&self, states: Vec<f32>) -> Result<Vec<Memory>> {
+        let states = Tensor::from_vec(states, ((), self.num_heads * self.head_dim), &self.placement.device)?;
         let layers = self.network.layers.iter().filter_map(|layer| layer.cross.as_ref());
         let memory = |cross: &Cross<Linear, Norm>| {
-            let keys_values = cross.keys_values.forward(states)?;
+            let keys_values = cross.keys_values.forward(&states)?;
             Memory::of(&keys_values, self.num_heads, self.placement.precision.dtype())
         };
         layers.map(memory).collect()

@@ -1,6 +1,6 @@
 //! The network on plain slices, on the processor.
 
-use std::iter;
+use std::{iter, sync::Arc};
 
 use candle_core::Result;
 use rayon::prelude::*;
@@ -22,19 +22,19 @@ use super::{
 /// A network whose states are slices: `[n, h]`, row by row.
 #[derive(Debug)]
 pub(super) struct OnProcessor {
-    network: Network<Matrix, Norm>,
+    network: Network<Arc<Matrix>, Norm>,
     precision: Precision,
     num_heads: usize,
     head_dim: usize,
 }
 
-impl Parts<Matrix, Norm> for Weights<'_> {
-    fn matrix(&self, names: &[String]) -> std::result::Result<Matrix, ModelError> {
+impl Parts<Arc<Matrix>, Norm> for Weights<'_> {
+    fn matrix(&self, names: &[String]) -> std::result::Result<Arc<Matrix>, ModelError> {
         self.packed(names)
     }
 
     fn norm(&self, name: &str) -> std::result::Result<Norm, ModelError> {
-        Ok(Norm::new(self.table(&format!("{name}.weight"))?, self.table(&format!("{name}.bias"))?))
+        Ok(Norm::new(self.values(&format!("{name}.weight"))?, self.values(&format!("{name}.bias"))?))
     }
 }
 
@@ -94,7 +94,8 @@ impl OnProcessor {
         let (width, wide) = (config.hidden_size, config.ffn_dim);
         let largest = (width * wide).max(config.num_codebooks * config.vocab_size * width);
         let noise: Vec<f32> = (0..largest).map(|_| random.bipolar() * 0.05).collect();
-        let matrix = |outs: usize, ins: usize| Matrix::new(&noise[..outs * ins], outs, ins, precision);
+        let matrix =
+            |outs: usize, ins: usize| Arc::new(Matrix::new(&noise[..outs * ins], outs, ins, precision));
         let norm = || Norm::new(vec![1.0; width], vec![0.0; width]);
         let layer = |_| Layer {
             attention_norm: norm(),
@@ -125,7 +126,7 @@ impl OnProcessor {
     /// What the layers remember of a text, `[n, h]`; empty without cross-attention.
     pub(super) fn text(&self, states: &[f32]) -> Vec<Cache> {
         let width = self.width();
-        let remember = |cross: &Cross<Matrix, Norm>| {
+        let remember = |cross: &Cross<Arc<Matrix>, Norm>| {
             let (mut products, mut rows) = (Products::default(), Vec::new());
             cross.keys_values.multiply(states, &mut products);
             products.write_to(&mut rows);
@@ -210,7 +211,7 @@ impl OnProcessor {
     /// Cross-attention of the rows that have a text. The others are as they were: without a text it would add nothing.
     fn hear(
         &self,
-        cross: &Cross<Matrix, Norm>,
+        cross: &Cross<Arc<Matrix>, Norm>,
         layer: usize,
         states: &mut [f32],
         rows: &[Heard<'_>],

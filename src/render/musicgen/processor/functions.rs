@@ -44,6 +44,32 @@ impl Norm {
     }
 }
 
+/// A norm without mean: `x / sqrt(mean of x^2) * weight`.
+#[derive(Debug)]
+pub(in super::super) struct RootNorm {
+    weight: Vec<f32>,
+    epsilon: f32,
+}
+
+impl RootNorm {
+    /// From its weight, and what is added to the mean square.
+    pub(in super::super) fn new(weight: Vec<f32>, epsilon: f32) -> Self {
+        Self { weight, epsilon }
+    }
+
+    /// Norms rows that follow each other, `[n, width]`.
+    pub(in super::super) fn apply(&self, states: &[f32], out: &mut Vec<f32>) {
+        let width = self.weight.len();
+        out.resize(states.len(), 0.0);
+        for (state, out) in states.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
+            let root = (sum(state, |value| value * value) / width as f32 + self.epsilon).sqrt();
+            for ((out, value), weight) in out.iter_mut().zip(state).zip(&self.weight) {
+                *out = value / root * weight;
+            }
+        }
+    }
+}
+
 /// The sum of what a function makes of some values: lane by lane, then the lanes.
 #[inline(always)]
 fn sum(values: &[f32], of: impl Fn(f32) -> f32) -> f32 {
@@ -60,6 +86,22 @@ fn sum(values: &[f32], of: impl Fn(f32) -> f32) -> f32 {
     sums.iter().sum()
 }
 
+/// The sum of products.
+pub(in super::super) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    widest(
+        #[inline(always)]
+        || {
+            let mut sums = [0.0; LANES];
+            for (a, b) in a.chunks(LANES).zip(b.chunks(LANES)) {
+                for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
+                    *sum += a * b;
+                }
+            }
+            sums.iter().sum()
+        },
+    )
+}
+
 /// `x (1 + erf(x / sqrt 2)) / 2`, in place.
 pub(in super::super) fn gelu(values: &mut [f32]) {
     widest(
@@ -70,6 +112,14 @@ pub(in super::super) fn gelu(values: &mut [f32]) {
             }
         },
     );
+}
+
+/// `x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2`, in place.
+pub(in super::super) fn gelu_tanh(values: &mut [f32]) {
+    for value in values {
+        let inner = (2.0 / std::f32::consts::PI).sqrt() * (*value + 0.044_715 * value.powi(3));
+        *value = 0.5 * *value * (1.0 + inner.tanh());
+    }
 }
 
 /// The error function within 3e-7: formula 7.1.26 of Abramowitz and Stegun, Handbook of Mathematical Functions.
@@ -88,7 +138,7 @@ fn erf(x: f32) -> f32 {
 
 /// Makes shares of scores, in place: `e^score` over the sum of all. At least one.
 #[inline(always)]
-pub(super) fn softmax(scores: &mut [f32]) {
+pub(in super::super) fn softmax(scores: &mut [f32]) {
     let mut largest = [f32::NEG_INFINITY; LANES];
     for scores in scores.chunks(LANES) {
         for (largest, score) in largest.iter_mut().zip(scores) {

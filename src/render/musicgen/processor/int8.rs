@@ -86,6 +86,35 @@ impl Blocks {
         Self { width, quants, scales }
     }
 
+    /// From what [`Blocks::bytes`] gave for a matrix of this size; `None` when it is of another.
+    pub(super) fn of_bytes(outs: usize, ins: usize, quants: &[u8], scales: &[u8]) -> Option<Self> {
+        let (tiles, width) = (outs.div_ceil(LANES), ins.div_ceil(BLOCK));
+        let mut blocks = Self {
+            width,
+            quants: vec![[[[0; GROUP]; LANES]; BLOCK / GROUP]; tiles * width],
+            scales: scales
+                .as_chunks::<2>()
+                .0
+                .as_chunks::<LANES>()
+                .0
+                .iter()
+                .map(|tile| tile.map(bf16::from_le_bytes))
+                .collect(),
+        };
+        let place = blocks.quants.as_flattened_mut().as_flattened_mut().as_flattened_mut();
+        if place.len() != quants.len() || blocks.scales.len() != tiles * width {
+            return None;
+        }
+        place.copy_from_slice(quants);
+        Some(blocks)
+    }
+
+    /// Quants and scales as they lie in memory.
+    pub(super) fn bytes(&self) -> (&[u8], Vec<u8>) {
+        let scales = self.scales.iter().flatten().flat_map(|scale| scale.to_le_bytes());
+        (self.quants.as_flattened().as_flattened().as_flattened(), scales.collect())
+    }
+
     /// The products of a tile with each of the rows.
     pub(super) fn multiply(&self, tile: usize, rows: &Rows, out: &mut [[f32; LANES]]) {
         let blocks = tile * self.width..(tile + 1) * self.width;
@@ -376,6 +405,18 @@ mod tests {
         let mut out = vec![[0.0; LANES]; 7];
         blocks.multiply(0, &rows, &mut out);
         assert_eq!(out, plain[..7]);
+    }
+
+    #[test]
+    fn blocks_are_read_as_they_were_written() {
+        let mut random = Random::new(5);
+        let weights: Vec<f32> = (0..20 * 70).map(|_| random.bipolar()).collect();
+        let blocks = Blocks::new(&weights, 20, 70);
+        let (quants, scales) = blocks.bytes();
+        let read = Blocks::of_bytes(20, 70, quants, &scales).unwrap();
+        assert_eq!((&read.quants, &read.scales), (&blocks.quants, &blocks.scales));
+        assert!(Blocks::of_bytes(20, 64, quants, &scales).is_none());
+        assert!(Blocks::of_bytes(20, 70, quants, &scales[32..]).is_none());
     }
 
     #[test]

@@ -59,6 +59,19 @@ impl Matrix {
         Self { outs, ins, tiles }
     }
 
+    /// From what [`Matrix::blocks`] gave for a matrix of this size; `None` when it is of another.
+    pub(in super::super) fn of_blocks(outs: usize, ins: usize, quants: &[u8], scales: &[u8]) -> Option<Self> {
+        Some(Self { outs, ins, tiles: Tiles::Int8(Blocks::of_bytes(outs, ins, quants, scales)?) })
+    }
+
+    /// Its quants and scales as they lie in memory, when it is in 8 bits.
+    pub(in super::super) fn blocks(&self) -> Option<(&[u8], Vec<u8>)> {
+        match &self.tiles {
+            Tiles::Int8(blocks) => Some(blocks.bytes()),
+            _ => None,
+        }
+    }
+
     /// Multiplies it with rows that follow each other, `[n, ins]`.
     pub(in super::super) fn multiply(&self, rows: &[f32], products: &mut Products) {
         let count = rows.len() / self.ins;

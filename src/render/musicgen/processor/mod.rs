@@ -10,7 +10,9 @@ mod functions;
 mod int8;
 mod matrix;
 mod stored;
+mod table;
 
 pub(super) use cache::Cache;
-pub(super) use functions::{Norm, gelu};
+pub(super) use functions::{Norm, RootNorm, dot, gelu, gelu_tanh, softmax};
 pub(super) use matrix::{Matrix, Products};
+pub(super) use table::Table;

@@ -1,6 +1,11 @@
 //! Models of a few thousand random weights, written and loaded as any other: what the reference does not do.
 
-use std::{collections::HashMap, fs};
+use std::{
+    collections::HashMap,
+    fs::{self, File},
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
 
 use candle_core::{Device, Tensor};
 use serde_json::{Value, json};
@@ -68,9 +73,12 @@ fn directory(melody: bool, without: Option<&str>) -> TempDir {
 }
 
 fn load(directory: &TempDir) -> Result<LanguageModel, ModelError> {
-    let config = Config::open(directory.path())?;
-    let checkpoint = Checkpoint::open(directory.path())?;
-    LanguageModel::load(&checkpoint, &config, &Placement::new(Device::Cpu, Precision::F32), &Never)
+    load_at(directory.path(), Precision::F32)
+}
+
+fn load_at(directory: &Path, precision: Precision) -> Result<LanguageModel, ModelError> {
+    let (config, checkpoint) = (Config::open(directory)?, Checkpoint::open(directory)?);
+    LanguageModel::load(&checkpoint, &config, &Placement::new(Device::Cpu, precision), &Never)
 }
 
 pub(super) fn model(melody: bool) -> LanguageModel {
@@ -123,6 +131,34 @@ fn every_tensor_that_is_listed_is_needed_and_named_when_it_is_missing() {
             assert_eq!(missing(checked.unwrap_err()), name);
         }
     }
+}
+
+#[test]
+fn matrices_in_8_bits_are_kept_for_the_next_start() {
+    let directory = directory(false, None);
+    let kept = || -> Vec<PathBuf> {
+        let files = fs::read_dir(directory.path()).unwrap().map(|file| file.unwrap().path());
+        files.filter(|file| file.extension().is_some_and(|extension| extension == "q8_0")).collect()
+    };
+    let play = |model: &LanguageModel| made(model, &branches(model, "calm", "", None), greedy(3.0));
+    play(&load(&directory).unwrap());
+    assert!(kept().is_empty(), "nothing is in 8 bits");
+    let first = play(&load_at(directory.path(), Precision::Q8_0).unwrap());
+    let [file] = &kept()[..] else { panic!("{:?}", kept()) };
+    // It is read: what is changed in it is heard.
+    let mut bytes = fs::read(file).unwrap();
+    assert_eq!(play(&load_at(directory.path(), Precision::Q8_0).unwrap()), first);
+    let header = u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
+    bytes[8 + header..].iter_mut().step_by(3).for_each(|byte| *byte ^= 0x11);
+    fs::write(file, &bytes).unwrap();
+    assert_ne!(play(&load_at(directory.path(), Precision::Q8_0).unwrap()), first);
+    // One that is no such file is made anew, and one of other weights is removed.
+    fs::write(file, "nothing").unwrap();
+    assert_eq!(play(&load_at(directory.path(), Precision::Q8_0).unwrap()), first);
+    let weights = directory.path().join("model.safetensors");
+    File::options().write(true).open(&weights).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+    assert_eq!(play(&load_at(directory.path(), Precision::Q8_0).unwrap()), first);
+    assert!(kept().len() == 1 && kept()[0] != *file, "{:?}", kept());
 }
 
 #[test]

@@ -1,0 +1,178 @@
+//! Matrices and tables in 8 and 16 bits, made once and kept beside the model.
+//!
+//! To make them of a checkpoint takes longer than all else of a start, and reads four times as much. The file is a safetensors file
+//! in the model's directory, of the form in which the processor's kernels read them; its name has the digest of what it was made
+//! of, so that one of other weights is never taken.
+
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{self, Read},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::UNIX_EPOCH,
+};
+
+use safetensors::{Dtype, tensor::TensorView};
+use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
+
+use super::{
+    checkpoint::{Checkpoint, CheckpointError, Entry, read_header},
+    processor::{Matrix, Table},
+};
+
+/// Changes whenever the form of the file does.
+const VERSION: &str = "timbre 1";
+
+/// How the files are called: this, the digest, the ending.
+const PREFIX: &str = "timbre-";
+const ENDING: &str = ".q8_0";
+
+/// What of a header goes into the digest: all of it, for any model.
+const HEADER_BYTES: u64 = 16 << 20;
+
+/// What is kept of a model, and what has been made of it in this run.
+#[derive(Debug)]
+pub(super) struct Kept {
+    file: PathBuf,
+    entries: BTreeMap<String, Entry>,
+    made: Mutex<Made>,
+}
+
+#[derive(Debug, Default)]
+struct Made {
+    matrices: Vec<(String, Arc<Matrix>)>,
+    tables: Vec<(String, Arc<Table>)>,
+}
+
+impl Kept {
+    /// Looks for what is kept of a checkpoint. A file that cannot be read is as good as none.
+    ///
+    /// # Errors
+    /// When the checkpoint's files cannot be looked at.
+    pub(super) fn open(checkpoint: &Checkpoint) -> io::Result<Self> {
+        let file = checkpoint.directory().join(format!("{PREFIX}{}{ENDING}", digest(checkpoint)?));
+        let mut entries = BTreeMap::new();
+        if file.exists()
+            && let Err(error) = read_header(&file, &mut entries)
+        {
+            tracing::warn!(%error, "what is kept of the model cannot be read, and is made anew");
+            entries.clear();
+        }
+        Ok(Self { file, entries, made: Mutex::default() })
+    }
+
+    /// A matrix that is kept, `[outs, ins]`.
+    ///
+    /// # Errors
+    /// When it is there, but cannot be read.
+    pub(super) fn matrix(
+        &self,
+        name: &str,
+        outs: usize,
+        ins: usize,
+    ) -> Result<Option<Matrix>, CheckpointError> {
+        let (quants, scales) = (format!("{name}.quants"), format!("{name}.scales"));
+        let (Some(quants), Some(scales)) = (self.read(&quants)?, self.read(&scales)?) else {
+            return Ok(None);
+        };
+        Ok(Matrix::of_blocks(outs, ins, &quants, &scales))
+    }
+
+    /// A table that is kept, with rows of this width.
+    ///
+    /// # Errors
+    /// When it is there, but cannot be read.
+    pub(super) fn table(&self, name: &str, width: usize) -> Result<Option<Table>, CheckpointError> {
+        Ok(self.read(name)?.map(|bytes| Table::of_bytes(width, &bytes)))
+    }
+
+    fn read(&self, name: &str) -> Result<Option<Vec<u8>>, CheckpointError> {
+        self.entries.get(name).map(|entry| entry.read(name)).transpose()
+    }
+
+    /// Remembers one that was made.
+    pub(super) fn add_matrix(&self, name: String, matrix: &Arc<Matrix>) {
+        self.made().matrices.push((name, Arc::clone(matrix)));
+    }
+
+    /// Remembers one that was made.
+    pub(super) fn add_table(&self, name: String, table: &Arc<Table>) {
+        self.made().tables.push((name, Arc::clone(table)));
+    }
+
+    fn made(&self) -> std::sync::MutexGuard<'_, Made> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps what was made, if anything was, and removes what was kept of other weights. Where the directory cannot be written, the
+    /// next start makes it again: that is logged.
+    pub(super) fn save(self) {
+        if self.made().matrices.is_empty() {
+            return;
+        }
+        match self.write() {
+            Ok(()) => {
+                tracing::info!(file = %self.file.display(), "the model's matrices in 8 bits are kept for the next start")
+            }
+            Err(error) => tracing::warn!(
+                %error, file = %self.file.display(),
+                "the model's matrices in 8 bits cannot be kept: every start makes them again"
+            ),
+        }
+    }
+
+    fn write(&self) -> io::Result<()> {
+        let made = self.made();
+        let mut tensors = Vec::new();
+        for (name, matrix) in &made.matrices {
+            if let Some((quants, scales)) = matrix.blocks() {
+                tensors.push((format!("{name}.quants"), Dtype::U8, Cow::Borrowed(quants)));
+                tensors.push((format!("{name}.scales"), Dtype::BF16, Cow::Owned(scales)));
+            }
+        }
+        for (name, table) in &made.tables {
+            tensors.push((name.clone(), Dtype::BF16, Cow::Owned(table.bytes())));
+        }
+        let views = tensors.iter().map(|(name, dtype, bytes)| {
+            let values = bytes.len() / if *dtype == Dtype::U8 { 1 } else { 2 };
+            Ok((name.as_str(), TensorView::new(*dtype, vec![values], bytes).map_err(io::Error::other)?))
+        });
+        let views: Vec<(&str, TensorView<'_>)> = views.collect::<io::Result<_>>()?;
+        let directory = self.file.parent().unwrap_or(Path::new(""));
+        let file = NamedTempFile::new_in(directory)?;
+        safetensors::serialize_to_file(views, None, file.path()).map_err(io::Error::other)?;
+        file.as_file().sync_all()?;
+        for other in fs::read_dir(directory)?.flatten() {
+            let name = other.file_name();
+            let name = name.to_string_lossy();
+            if name.starts_with(PREFIX) && name.ends_with(ENDING) && other.path() != self.file {
+                fs::remove_file(other.path()).ok();
+            }
+        }
+        file.persist(&self.file)?;
+        Ok(())
+    }
+}
+
+/// Of the weights' files: their sizes, when they were last changed, and the tables of their tensors. To read all of them would take
+/// as long as what the file saves.
+fn digest(checkpoint: &Checkpoint) -> io::Result<String> {
+    let mut digest = Sha256::new();
+    digest.update(VERSION);
+    for path in checkpoint.files() {
+        let mut file = File::open(path)?;
+        let metadata = file.metadata()?;
+        let changed = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+        digest.update(metadata.len().to_le_bytes());
+        digest.update(changed.as_nanos().to_le_bytes());
+        let mut length = [0; 8];
+        file.read_exact(&mut length)?;
+        let mut header = Vec::new();
+        file.take(u64::from_le_bytes(length).min(HEADER_BYTES)).read_to_end(&mut header)?;
+        digest.update(&header);
+    }
+    Ok(base16ct::lower::encode_string(&digest.finalize()[..8]))
+}

@@ -1,0 +1,64 @@
+//! Tables of which single rows are looked up.
+
+use half::bf16;
+
+use super::{super::precision::Precision, stored::Stored};
+
+/// Rows of equal width.
+#[derive(Debug)]
+pub(in super::super) struct Table {
+    width: usize,
+    rows: Rows,
+}
+
+#[derive(Debug)]
+enum Rows {
+    F32(Vec<f32>),
+    Bf16(Vec<bf16>),
+}
+
+impl Table {
+    /// From rows that follow each other; kept exactly in f32, in 16 bits otherwise.
+    pub(in super::super) fn new(values: Vec<f32>, width: usize, precision: Precision) -> Self {
+        let rows = match precision {
+            Precision::F32 => Rows::F32(values),
+            Precision::Bf16 | Precision::F16 | Precision::Q8_0 => {
+                Rows::Bf16(values.into_iter().map(bf16::of).collect())
+            }
+        };
+        Self { width, rows }
+    }
+
+    /// From what [`Table::bytes`] gave.
+    pub(in super::super) fn of_bytes(width: usize, bytes: &[u8]) -> Self {
+        let values = bytes.as_chunks::<2>().0.iter().map(|bytes| bf16::from_le_bytes(*bytes));
+        Self { width, rows: Rows::Bf16(values.collect()) }
+    }
+
+    /// Its values in 16 bits, little-endian.
+    pub(in super::super) fn bytes(&self) -> Vec<u8> {
+        match &self.rows {
+            Rows::F32(values) => values.iter().flat_map(|value| bf16::of(*value).to_le_bytes()).collect(),
+            Rows::Bf16(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+        }
+    }
+
+    /// Bytes of a value.
+    pub(in super::super) fn value_bytes(precision: Precision) -> u64 {
+        if precision == Precision::F32 { 4 } else { 2 }
+    }
+
+    /// Adds a row to a state of its width; one that there is not is zero.
+    pub(in super::super) fn add_to(&self, row: usize, state: &mut [f32]) {
+        match &self.rows {
+            Rows::F32(values) => add(values, row * self.width, state),
+            Rows::Bf16(values) => add(values, row * self.width, state),
+        }
+    }
+}
+
+fn add<T: Stored>(values: &[T], from: usize, state: &mut [f32]) {
+    for (value, part) in state.iter_mut().zip(values.get(from..).unwrap_or_default()) {
+        *value += part.widen();
+    }
+}
