@@ -37,7 +37,7 @@ pub struct Rendering {
     /// Processor threads for rendering, of each job; 0 takes all.
     #[arg(long, env = "TIMBRE_THREADS", value_name = "N", default_value_t = 0, global = true)]
     pub threads: usize,
-    /// How a model's matrices are kept: f32 is exact, the others take less memory; auto is q8_0 on the processor, f32 elsewhere.
+    /// How a model's matrices are kept: f32 is exact, the others take less memory; auto is 8 bits on the processor, f32 elsewhere.
     #[arg(long, env = "TIMBRE_DTYPE", value_name = "TYPE", default_value = "auto", global = true)]
     pub dtype: DtypeChoice,
     /// Device of the codec, which makes sound of a model's tokens: that of the model, or the processor.

@@ -224,7 +224,7 @@ impl Player {
         let mut voice = Voice::after(joint, model, self.limits.spec.channels)?;
         voice.sing(known)?;
         let (codes, stream) = write(loaded, spec, joint, *frames, watch, &mut voice)?;
-        let (mut planes, settled, decoder) = voice.finish()?;
+        let Sung { mut planes, settled, decoder } = voice.finish()?;
         for plane in &mut planes {
             plane.drain(..plane.len().min(known.frames() * model.codec.config().hop()));
         }
@@ -269,13 +269,22 @@ impl Voice {
         Ok(())
     }
 
-    /// The sound as if no more came, how many samples of it no more can change, and the codec behind its tokens.
-    fn finish(mut self) -> Result<(Vec<Vec<f32>>, usize, Vec<Memory>), Fault> {
+    /// As if no more came.
+    fn finish(mut self) -> Result<Sung, Fault> {
         self.decode()?;
-        let (settled, memory) = (self.planes[0].len(), self.decoder.memory()?);
+        let (settled, decoder) = (self.planes[0].len(), self.decoder.memory()?);
         append(&mut self.planes, self.decoder.finish()?);
-        Ok((self.planes, settled, memory))
+        Ok(Sung { planes: self.planes, settled, decoder })
     }
+}
+
+/// The sound of a section.
+struct Sung {
+    planes: Vec<Vec<f32>>,
+    /// Samples that no more tokens can change.
+    settled: usize,
+    /// The codec behind its tokens.
+    decoder: Vec<Memory>,
 }
 
 /// What of which stream a section is.

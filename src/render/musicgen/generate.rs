@@ -150,12 +150,11 @@ pub fn step_together(decoder: &Decoder, states: &mut [&mut State]) -> Vec<Option
             return states.iter().map(|_| Some(candle_core::Error::msg(&report).into())).collect();
         }
     };
-    let mut take = |(state, columns): (&mut &mut State, &Vec<Vec<Token>>)| {
-        if columns.is_empty() {
-            return None;
-        }
-        let branches = 1 + usize::from(state.second.is_some());
-        state.take(columns.len(), logits.by_ref().take(branches).collect()).err()
-    };
-    states.iter_mut().zip(&due).map(&mut take).collect()
+    let mut failures = Vec::with_capacity(states.len());
+    for (state, columns) in states.iter_mut().zip(&due) {
+        let branches = if columns.is_empty() { 0 } else { 1 + usize::from(state.second.is_some()) };
+        let logits: Vec<Vec<f32>> = logits.by_ref().take(branches).collect();
+        failures.push(if branches == 0 { None } else { state.take(columns.len(), logits).err() });
+    }
+    failures
 }

@@ -115,7 +115,7 @@ impl Kept {
         }
         match self.write() {
             Ok(()) => {
-                tracing::info!(file = %self.file.display(), "the model's matrices in 8 bits are kept for the next start")
+                tracing::info!(file = %self.file.display(), "the model's matrices in 8 bits are kept for the next start");
             }
             Err(error) => tracing::warn!(
                 %error, file = %self.file.display(),

@@ -137,8 +137,8 @@ fn codec_pace(config: &Config) -> Result<f64, ModelError> {
         let sound = codec.decode(&tokens, 1, &mut |_| ControlFlow::Continue(()))?;
         Ok(begun.elapsed().as_secs_f64() / sound.seconds())
     };
-    let first = decode().map_err(|error| candle_core::Error::wrap(error))?;
-    let second = decode().map_err(|error| candle_core::Error::wrap(error))?;
+    let first = decode().map_err(candle_core::Error::wrap)?;
+    let second = decode().map_err(candle_core::Error::wrap)?;
     Ok(first.min(second))
 }
 

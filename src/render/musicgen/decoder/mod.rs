@@ -223,7 +223,7 @@ impl Decoder {
             }
             let start = states.len();
             states.extend_from_slice(prefix);
-            for column in columns.iter() {
+            for column in *columns {
                 let at = states.len();
                 states.resize(at + width, 0.0);
                 self.embed_column(column, &mut states[at..])?;

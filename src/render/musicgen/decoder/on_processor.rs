@@ -249,6 +249,8 @@ impl OnProcessor {
     fn attend(&self, queries: &[f32], stride: usize, scopes: &[Scope<'_>], attended: &mut Vec<f32>) {
         attended.resize(scopes.len() * self.width(), 0.0);
         let heads = attended.par_chunks_mut(self.head_dim).enumerate();
+        // Each is some microseconds of work.
+        let heads = heads.with_min_len(self.num_heads / 4);
         heads.for_each_init(Vec::new, |scores, (place, out)| {
             let (state, head) = (place / self.num_heads, place % self.num_heads);
             let query = &queries[state * stride + head * self.head_dim..][..self.head_dim];

@@ -121,18 +121,17 @@ impl Blocks {
         let tile = Tile { quants: &self.quants[blocks.clone()], scales: &self.scales[blocks] };
         for (part, out) in out.chunks_mut(AT_ONCE).enumerate() {
             let row = |n: usize| rows.row(part * AT_ONCE + n);
-            match out.as_mut_array() {
-                Some(out) => *out = tile.sums::<AT_ONCE>(std::array::from_fn(row)),
-                None => {
-                    let (pairs, single) = out.as_chunks_mut::<2>();
-                    let odd = pairs.len() * 2;
-                    for (place, pair) in pairs.iter_mut().enumerate() {
-                        *pair = tile.sums([row(2 * place), row(2 * place + 1)]);
-                    }
-                    if let [single] = single {
-                        *single = tile.sums([row(odd)])[0];
-                    }
-                }
+            if let Ok(out) = <&mut [_; AT_ONCE]>::try_from(&mut *out) {
+                *out = tile.sums(std::array::from_fn(row));
+                continue;
+            }
+            let (pairs, single) = out.as_chunks_mut::<2>();
+            let odd = pairs.len() * 2;
+            for (place, pair) in pairs.iter_mut().enumerate() {
+                *pair = tile.sums([row(2 * place), row(2 * place + 1)]);
+            }
+            if let [single] = single {
+                *single = tile.sums([row(odd)])[0];
             }
         }
     }

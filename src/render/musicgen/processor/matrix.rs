@@ -121,10 +121,7 @@ fn parts<const ROWS: usize>(rows: &[f32]) -> [&[f32]; ROWS] {
 fn sums<T: Stored, const ROWS: usize>(tile: &[T], rows: [&[f32]; ROWS]) -> [[f32; LANES]; ROWS] {
     let mut sums = [[0.0; LANES]; ROWS];
     for (column, weights) in tile.as_chunks::<LANES>().0.iter().enumerate() {
-        let weights = weights.map(
-            #[inline(always)]
-            |weight| weight.widen(),
-        );
+        let weights = weights.map(T::widen);
         for (sums, row) in sums.iter_mut().zip(rows) {
             for (sum, weight) in sums.iter_mut().zip(weights) {
                 *sum += weight * row[column];

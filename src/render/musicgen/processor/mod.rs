@@ -5,6 +5,8 @@
 //! once. A result depends on its own row only, and is the same to the bit whatever the other rows are, on any number of threads and
 //! on any processor: all sums have one order, and no multiplication is fused with an addition.
 
+#![allow(clippy::inline_always, reason = "what is not inlined is not compiled for the width of its caller")]
+
 mod cache;
 mod functions;
 mod int8;
