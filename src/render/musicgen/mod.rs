@@ -29,6 +29,7 @@ mod fields;
 pub mod generate;
 pub mod hardware;
 mod joint;
+mod lanes;
 pub mod model;
 mod position;
 pub mod precision;

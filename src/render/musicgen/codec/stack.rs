@@ -1,6 +1,6 @@
 //! The two networks, as stacks of layers that a signal goes through piece by piece.
 
-use candle_core::{Error, Tensor};
+use candle_core::{Error, Storage, Tensor};
 
 use super::{
     config::Config,
@@ -11,6 +11,7 @@ use super::{
     transposed::Transposed,
     weights::{self, Weights},
 };
+use crate::render::musicgen::lanes;
 
 /// A network and where it is in a signal. A clone of one that has seen nothing starts a new signal; the
 /// weights are shared.
@@ -97,10 +98,25 @@ impl Layer {
             Self::Conv(conv) => conv.push(rows, last),
             Self::Transposed(transposed) => transposed.push(rows, last),
             Self::Lstm(lstm) => rows.map(|rows| lstm.push(&rows)).transpose(),
-            Self::Elu => rows.map(|rows| rows.elu(1.0)).transpose(),
+            Self::Elu => rows.map(|rows| elu(&rows)).transpose(),
             Self::Residual(residual) => residual.push(rows, last),
         }
     }
+}
+
+/// `x`, or `e^x - 1` below 0.
+fn elu(rows: &Tensor) -> Result<Tensor, Error> {
+    if !(rows.device().is_cpu() && rows.is_contiguous()) {
+        return rows.elu(1.0);
+    }
+    let (storage, layout) = rows.storage_and_layout();
+    let Storage::Cpu(values) = &*storage else { return rows.elu(1.0) };
+    let values = &values.as_slice::<f32>()?[layout.start_offset()..][..rows.elem_count()];
+    let activated: Vec<f32> = lanes::widest(
+        #[inline(always)]
+        || values.iter().map(|x| if *x < 0.0 { lanes::exp_m1(*x) } else { *x }).collect(),
+    );
+    Tensor::from_vec(activated, rows.shape(), rows.device())
 }
 
 impl Residual {
