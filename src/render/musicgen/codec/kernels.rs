@@ -53,9 +53,9 @@ pub(super) struct Block<'a> {
 }
 
 impl Block<'_> {
-    /// Of the rows from this one on.
-    pub(super) fn from_row(self, row: usize) -> Self {
-        Self { values: &self.values[row * self.reading.step..], ..self }
+    /// Without the first rows.
+    pub(super) fn after(self, rows: usize) -> Self {
+        Self { values: &self.values[rows * self.reading.step..], ..self }
     }
 
     /// Of some of the panels.
@@ -513,6 +513,9 @@ mod tests {
     use super::*;
     use crate::audio::Random;
 
+    /// Writes a product and dots, and gives the sums of lines.
+    type Work<'a> = &'a dyn Fn(&mut [f32], &mut [f32]) -> [f32; LINES];
+
     /// Of every width that this processor has, the widest last; what is not fused may differ in the last places.
     #[test]
     fn the_width_changes_no_bit() {
@@ -536,7 +539,7 @@ mod tests {
             })
             .collect();
         let mut found = Vec::new();
-        let mut run = |work: &dyn Fn(&mut [f32], &mut [f32]) -> [f32; LINES]| {
+        let mut run = |work: Work| {
             let (mut product, mut dots) = (vec![0.0; rows * width], vec![0.0; rows]);
             let sums = work(&mut product, &mut dots);
             found.push([product, dots, sums.to_vec()].concat());

@@ -83,7 +83,7 @@ fn by_rows(whole: Block, columns: usize, out: &mut [f32]) {
     let at_once =
         (NEAR / whole.reading.step.max(1)).min(rows.div_ceil(2 * rayon::current_num_threads())).max(1);
     out.par_chunks_mut(at_once * columns).enumerate().for_each(|(part, out)| {
-        whole.from_row(part * at_once).write(columns, out);
+        whole.after(part * at_once).write(columns, out);
     });
 }
 

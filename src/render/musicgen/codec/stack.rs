@@ -51,7 +51,7 @@ struct Pieces {
 }
 
 /// Values of the widest signal in a piece.
-const VALUES_AT_ONCE: usize = 1 << 19;
+const VALUES_AT_ONCE: usize = 1 << 18;
 
 impl Stack {
     /// Samples `[n, 1]` to latents `[ceil(n / hop), hidden_size]`.

@@ -13,7 +13,7 @@ use super::{kernels::Reading, panels::Panels, values};
 /// same thing again, with `s` rows written as one.
 #[derive(Clone, Debug)]
 pub(super) struct Taps {
-    taps: usize,
+    count: usize,
     dilation: usize,
     form: Form,
 }
@@ -58,12 +58,12 @@ impl Taps {
         } else {
             Form::tensors(weight, bias)?
         };
-        Ok(Self { taps: weight.dim(0)?, dilation, form })
+        Ok(Self { count: weight.dim(0)?, dilation, form })
     }
 
     /// How many rows one row of the result depends on.
     pub(super) fn reach(&self) -> usize {
-        (self.taps - 1) * self.dilation + 1
+        (self.count - 1) * self.dilation + 1
     }
 
     /// `[n, in]` to `[n - reach + 1, out]`; `n` is at least [`Self::reach`].
@@ -77,7 +77,7 @@ impl Taps {
             Form::Tensors { weights, bias } => {
                 let product = |tap: usize| rows.narrow(0, tap * self.dilation, count)?.matmul(&weights[tap]);
                 let mut sum = product(0)?.broadcast_add(bias)?;
-                for tap in 1..self.taps {
+                for tap in 1..self.count {
                     sum = (sum + product(tap)?)?;
                 }
                 Ok(sum)
