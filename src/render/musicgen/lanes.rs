@@ -53,7 +53,6 @@ fn avx2<T>(work: impl FnOnce() -> T) -> T {
 
 /// `e^x` within 2 units in the last place: 0 below -87.3, infinite above 88.3.
 #[inline(always)]
-#[allow(dead_code, reason = "for the gates of the LSTM, which come next")]
 pub(super) fn exp(x: f32) -> f32 {
     let (scale, rest) = power(x);
     let y = scale + scale * rest;
@@ -68,6 +67,21 @@ pub(super) fn exp_m1(x: f32) -> f32 {
     let y = scale * rest + (scale - 1.0);
     let y = if x < LEAST { -1.0 } else { y };
     if x > MOST { f32::INFINITY } else { y }
+}
+
+/// `1 / (1 + e^-x)`
+#[inline(always)]
+pub(super) fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + exp(-x))
+}
+
+/// The hyperbolic tangent, exact near 0 too.
+#[inline(always)]
+pub(super) fn tanh(x: f32) -> f32 {
+    // Beyond this it is 1.
+    let x = if x > 10.0 { 10.0 } else { x };
+    let less_one = exp_m1(2.0 * x);
+    less_one / (less_one + 2.0)
 }
 
 /// Within these limits the power of two in [`power`] is a normal number.
@@ -114,6 +128,16 @@ mod tests {
         for exponent in -30..0 {
             let x = -1.7 * f32::exp2(exponent as f32);
             assert!(error(exp_m1(x), f64::from(x).exp_m1()) < 3.0, "{x}");
+        }
+    }
+
+    #[test]
+    fn curves_of_gates_are_exact_to_the_last_places() {
+        for step in -80_000..=80_000 {
+            let x = step as f32 * 1e-3;
+            let exact = f64::from(x);
+            assert!(error(sigmoid(x), 1.0 / (1.0 + (-exact).exp())) < 4.0, "{x}");
+            assert!(error(tanh(x), exact.tanh()) < 5.0, "{x}");
         }
     }
 

@@ -7,6 +7,7 @@ use super::{
     memory::Walk,
     rows::{self, Rows},
     taps::Taps,
+    values::Activation,
 };
 
 /// The size of a convolution.
@@ -18,6 +19,8 @@ pub(super) struct ConvShape {
     /// Either 1 or a divisor of `kernel`, then without dilation.
     pub(super) stride: usize,
     pub(super) dilation: usize,
+    /// Of what it takes.
+    pub(super) activation: Activation,
 }
 
 /// A convolution `[n, in]` to `[ceil(n / stride), out]`, padded on both sides, or before the signal only when
@@ -25,6 +28,7 @@ pub(super) struct ConvShape {
 #[derive(Clone, Debug)]
 pub(super) struct Conv {
     taps: Taps,
+    activation: Activation,
     stride: usize,
     /// Rows under the whole kernel.
     reach: usize,
@@ -46,13 +50,14 @@ impl Conv {
         config: &Config,
         shape: ConvShape,
         weight: &Tensor,
-        bias: Tensor,
+        bias: &Tensor,
     ) -> Result<Self, Error> {
         let reach = (shape.kernel - 1) * shape.dilation + 1;
         let padding = reach.saturating_sub(shape.stride);
         let right = if config.use_causal_conv { 0 } else { padding / 2 };
         Ok(Self {
             taps: Taps::of_conv(weight, bias, shape.stride, shape.dilation)?,
+            activation: shape.activation,
             stride: shape.stride,
             reach,
             mode: config.pad_mode,
@@ -68,7 +73,7 @@ impl Conv {
     /// Takes more of the signal and gives what can be known by now. With `last` the signal ends.
     pub(super) fn push(&mut self, rows: Rows, last: bool) -> Result<Rows, Error> {
         self.received += rows::count(&rows)?;
-        let Some(rows) = rows::join(self.held.take(), rows)? else { return Ok(None) };
+        let Some(rows) = rows::join(self.held.take(), rows, self.activation)? else { return Ok(None) };
         if !last && !self.begun && rows.dim(0)? < self.needed() {
             self.held = Some(rows);
             return Ok(None);
@@ -187,7 +192,14 @@ mod tests {
                 for pad_mode in ["reflect", "constant"] {
                     let config = json!({"use_causal_conv": causal, "pad_mode": pad_mode});
                     let config = Config::from_json(&config).unwrap();
-                    let shape = ConvShape { ins: 3, outs: 2, kernel, stride, dilation };
+                    let shape = ConvShape {
+                        ins: 3,
+                        outs: 2,
+                        kernel,
+                        stride,
+                        dilation,
+                        activation: Activation::Identity,
+                    };
                     let mut row = |n: usize| (0..n).map(|_| random.bipolar()).collect::<Vec<_>>();
                     let weight: Vec<Vec<Vec<f32>>> =
                         (0..shape.outs).map(|_| (0..shape.ins).map(|_| row(kernel)).collect()).collect();
@@ -196,7 +208,7 @@ mod tests {
                         Tensor::new(weight.clone(), &Device::Cpu).unwrap(),
                         Tensor::new(bias.clone(), &Device::Cpu).unwrap(),
                     );
-                    let conv = Conv::new(&config, shape, &tensors.0, tensors.1).unwrap();
+                    let conv = Conv::new(&config, shape, &tensors.0, &tensors.1).unwrap();
                     for n in [1_usize, 2, 3, 4, 5, 8, 12, 13, 27, 40, 41] {
                         let signal: Vec<Vec<f32>> = (0..n).map(|_| row(shape.ins)).collect();
                         let expected = naive(&signal, &weight, &bias, shape, &config);

@@ -1,9 +1,11 @@
 //! The recurrent layers, with a residual connection around them.
 
+use std::sync::Arc;
+
 use candle_core::{Error, Tensor};
 use candle_nn::ops::sigmoid;
 
-use super::{memory::Walk, weights::Weights};
+use super::{memory::Walk, recurrence::Recurrence, values, weights::Weights};
 
 /// Layers of LSTM, one direction, each as wide as the signal: `[n, width]` to `[n, width]`, the signal added
 /// to what the last layer gives.
@@ -12,19 +14,28 @@ pub(super) struct Lstm {
     layers: Vec<Layer>,
 }
 
-/// Gates stand in the order input, forget, cell, output.
 #[derive(Clone, Debug)]
 struct Layer {
-    /// `[width, 4 width]`
-    from_input: Tensor,
-    /// `[width, 4 width]`
-    from_hidden: Tensor,
-    /// `[4 width]`
-    bias: Tensor,
+    form: Form,
     /// `[1, width]`
     hidden: Tensor,
     /// `[1, width]`
     cell: Tensor,
+}
+
+#[derive(Clone, Debug)]
+enum Form {
+    /// On the processor.
+    Recurrence(Arc<Recurrence>),
+    /// On any device. Gates stand in the order input, forget, cell, output.
+    Tensors {
+        /// `[width, 4 width]`
+        from_input: Tensor,
+        /// `[width, 4 width]`
+        from_hidden: Tensor,
+        /// `[4 width]`
+        bias: Tensor,
+    },
 }
 
 impl Lstm {
@@ -58,32 +69,62 @@ impl Lstm {
 }
 
 impl Layer {
+    /// From weights `[4 width, width]` and a bias `[4 width]`.
     fn new(from_input: &Tensor, from_hidden: &Tensor, bias: &Tensor) -> Result<Self, Error> {
-        let silence = Tensor::zeros((1, from_hidden.dim(1)?), bias.dtype(), bias.device())?;
-        Ok(Self {
-            from_input: from_input.t()?,
-            from_hidden: from_hidden.t()?,
-            bias: bias.clone(),
-            hidden: silence.clone(),
-            cell: silence,
-        })
+        let width = from_hidden.dim(1)?;
+        let form = if bias.device().is_cpu() {
+            Form::recurrence(from_input, from_hidden, bias, width)?
+        } else {
+            Form::tensors(from_input, from_hidden, bias)?
+        };
+        let silence = Tensor::zeros((1, width), bias.dtype(), bias.device())?;
+        Ok(Self { form, hidden: silence.clone(), cell: silence })
     }
 
     fn push(&mut self, rows: &Tensor) -> Result<Tensor, Error> {
-        let width = self.hidden.dim(1)?;
-        // What depends on the input alone is one product for all rows.
-        let inputs = rows.matmul(&self.from_input)?.broadcast_add(&self.bias)?;
-        let mut outputs = Vec::with_capacity(rows.dim(0)?);
-        for row in 0..rows.dim(0)? {
-            let gates = (inputs.narrow(0, row, 1)? + self.hidden.matmul(&self.from_hidden)?)?;
-            let gate = |index| gates.narrow(1, index * width, width);
-            let (input, forget) = (sigmoid(&gate(0)?)?, sigmoid(&gate(1)?)?);
-            let (cell, output) = (gate(2)?.tanh()?, sigmoid(&gate(3)?)?);
-            self.cell = ((forget * &self.cell)? + (input * cell)?)?;
-            self.hidden = (output * self.cell.tanh()?)?;
-            outputs.push(self.hidden.clone());
+        match &self.form {
+            Form::Recurrence(recurrence) => {
+                let plain = |tensor: &Tensor| tensor.flatten_all()?.to_vec1::<f32>();
+                let (mut hidden, mut cell) = (plain(&self.hidden)?, plain(&self.cell)?);
+                let out = values::read(rows, |rows| recurrence.push(rows, &mut hidden, &mut cell))?;
+                self.hidden = Tensor::from_vec(hidden, self.hidden.shape(), rows.device())?;
+                self.cell = Tensor::from_vec(cell, self.cell.shape(), rows.device())?;
+                Tensor::from_vec(out, rows.shape(), rows.device())
+            }
+            Form::Tensors { from_input, from_hidden, bias } => {
+                let width = self.hidden.dim(1)?;
+                // What depends on the input alone is one product for all rows.
+                let inputs = rows.matmul(from_input)?.broadcast_add(bias)?;
+                let mut outputs = Vec::with_capacity(rows.dim(0)?);
+                for row in 0..rows.dim(0)? {
+                    let gates = (inputs.narrow(0, row, 1)? + self.hidden.matmul(from_hidden)?)?;
+                    let gate = |index| gates.narrow(1, index * width, width);
+                    let (input, forget) = (sigmoid(&gate(0)?)?, sigmoid(&gate(1)?)?);
+                    let (cell, output) = (gate(2)?.tanh()?, sigmoid(&gate(3)?)?);
+                    self.cell = ((forget * &self.cell)? + (input * cell)?)?;
+                    self.hidden = (output * self.cell.tanh()?)?;
+                    outputs.push(self.hidden.clone());
+                }
+                Tensor::cat(&outputs, 0)
+            }
         }
-        Tensor::cat(&outputs, 0)
+    }
+}
+
+impl Form {
+    fn recurrence(
+        from_input: &Tensor,
+        from_hidden: &Tensor,
+        bias: &Tensor,
+        width: usize,
+    ) -> Result<Self, Error> {
+        let plain = |tensor: &Tensor| tensor.flatten_all()?.to_vec1::<f32>();
+        let recurrence = Recurrence::new(&plain(from_input)?, &plain(from_hidden)?, &plain(bias)?, width);
+        Ok(Self::Recurrence(Arc::new(recurrence)))
+    }
+
+    fn tensors(from_input: &Tensor, from_hidden: &Tensor, bias: &Tensor) -> Result<Self, Error> {
+        Ok(Self::Tensors { from_input: from_input.t()?, from_hidden: from_hidden.t()?, bias: bias.clone() })
     }
 }
 
@@ -132,17 +173,20 @@ mod tests {
         let mut values = |n| iter::repeat_with(|| random.bipolar() * 2.0).take(n).collect::<Vec<_>>();
         let mut expected = values(9 * WIDTH);
         let signal = expected.clone();
-        let mut layers = Vec::new();
+        let mut forms: [Vec<Layer>; 2] = Default::default();
         for _ in 0..2 {
             let (input, hidden, bias) =
                 (values(4 * WIDTH * WIDTH), values(4 * WIDTH * WIDTH), values(4 * WIDTH));
             expected = naive(&expected, &input, &hidden, &bias);
             let square = [4 * WIDTH, WIDTH];
-            let layer =
-                Layer::new(&tensor(&input, &square), &tensor(&hidden, &square), &tensor(&bias, &[4 * WIDTH]));
-            layers.push(layer.unwrap());
+            let [input, hidden] = [input, hidden].map(|matrix| tensor(&matrix, &square));
+            let bias = tensor(&bias, &[4 * WIDTH]);
+            let layer = Layer::new(&input, &hidden, &bias).unwrap();
+            let tensors = Form::tensors(&input, &hidden, &bias).unwrap();
+            forms[1].push(Layer { form: tensors, ..layer.clone() });
+            forms[0].push(layer);
         }
-        for size in [1, 2, 9] {
+        for (layers, size) in forms.iter().flat_map(|layers| [1, 2, 9].map(|size| (layers, size))) {
             let mut lstm = Lstm { layers: layers.clone() };
             let mut found = Vec::new();
             for piece in signal.chunks(size * WIDTH) {

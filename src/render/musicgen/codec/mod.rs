@@ -23,15 +23,19 @@ use crate::{
 
 mod config;
 mod conv;
+mod kernels;
 mod lstm;
 mod memory;
 mod pad;
+mod panels;
 mod quantizer;
+mod recurrence;
 mod rows;
 mod stack;
 mod stream;
 mod taps;
 mod transposed;
+mod values;
 mod weights;
 #[cfg(test)]
 mod tests;

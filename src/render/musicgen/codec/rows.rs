@@ -3,14 +3,20 @@
 
 use candle_core::{Error, Tensor};
 
+use super::values::{self, Activation};
+
 /// A piece of a signal, `[rows, channels]` with at least one row; `None` has no rows.
 pub(super) type Rows = Option<Tensor>;
 
-/// One piece after the other.
-pub(super) fn join(first: Rows, second: Rows) -> Result<Rows, Error> {
+/// One piece after the other; the second one is activated.
+pub(super) fn join(first: Rows, second: Rows, activation: Activation) -> Result<Rows, Error> {
     match (first, second) {
-        (Some(first), Some(second)) => Tensor::cat(&[first, second], 0).map(Some),
-        (first, second) => Ok(first.or(second)),
+        (Some(first), Some(second)) if second.device().is_cpu() => {
+            values::join(&first, &second, activation).map(Some)
+        }
+        (Some(first), Some(second)) => Tensor::cat(&[first, activation.apply(second)?], 0).map(Some),
+        (None, Some(second)) => activation.apply(second).map(Some),
+        (first, None) => Ok(first),
     }
 }
 

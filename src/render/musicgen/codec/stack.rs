@@ -1,5 +1,7 @@
 //! The two networks, as stacks of layers that a signal goes through piece by piece.
 
+use std::mem;
+
 use candle_core::{Error, Tensor};
 
 use super::{
@@ -9,6 +11,7 @@ use super::{
     memory::Walk,
     rows::{self, Rows},
     transposed::Transposed,
+    values::{self, Activation},
     weights::{self, Weights},
 };
 
@@ -24,8 +27,8 @@ enum Layer {
     Conv(Conv),
     Transposed(Transposed),
     Lstm(Lstm),
-    Elu,
     Residual(Residual),
+    Pieces(Pieces),
 }
 
 /// `shortcut(x) + branch(x)`.
@@ -38,13 +41,30 @@ struct Residual {
     waiting: Rows,
 }
 
+/// Layers that take what comes in pieces on the processor, so that it stays near while they work on it. They are those
+/// with many rows and few weights.
+#[derive(Clone, Debug)]
+struct Pieces {
+    stack: Stack,
+    /// Rows of a piece.
+    rows: usize,
+}
+
+/// Values of the widest signal in a piece.
+const VALUES_AT_ONCE: usize = 1 << 18;
+
 impl Stack {
     /// Samples `[n, 1]` to latents `[ceil(n / hop), hidden_size]`.
     pub(super) fn encoder<W: Weights>(config: &Config, weights: &W) -> Result<Self, W::Error> {
         let mut stack = Builder::new(config, weights, "encoder.layers");
         let mut width = config.num_filters;
         stack.conv(1, width, config.kernel_size, 1)?;
-        for ratio in config.upsampling_ratios.iter().rev() {
+        let (near, far) = halves(&config.upsampling_ratios);
+        let rows = VALUES_AT_ONCE / width;
+        for (level, ratio) in far.iter().rev().chain(near.iter().rev()).enumerate() {
+            if level == far.len() {
+                stack.in_pieces(0, rows);
+            }
             stack.residuals(width)?;
             stack.elu();
             stack.conv(width, 2 * width, 2 * ratio, *ratio)?;
@@ -62,7 +82,12 @@ impl Stack {
         let mut width = config.num_filters << config.upsampling_ratios.len();
         stack.conv(config.hidden_size, width, config.kernel_size, 1)?;
         stack.lstm(width)?;
-        for ratio in &config.upsampling_ratios {
+        let (near, far) = halves(&config.upsampling_ratios);
+        let mut pieces = None;
+        for (level, ratio) in near.iter().chain(far).enumerate() {
+            if level == near.len() {
+                pieces = Some(stack.layers.len());
+            }
             stack.elu();
             stack.transposed(width, width / 2, *ratio)?;
             width /= 2;
@@ -70,13 +95,19 @@ impl Stack {
         }
         stack.elu();
         stack.conv(width, 1, config.last_kernel_size, 1)?;
+        if let Some(from) = pieces {
+            stack.in_pieces(from, VALUES_AT_ONCE / (width * far.iter().product::<usize>()));
+        }
         Ok(Self { layers: stack.layers })
     }
 
     /// Takes more of the signal and gives what can be known by now; all pieces together are what the whole
     /// signal would give at once. With `last` the signal ends, and nothing may be pushed after.
     pub(super) fn push(&mut self, rows: Rows, last: bool) -> Result<Rows, Error> {
-        self.layers.iter_mut().try_fold(rows, |rows, layer| layer.push(rows, last))
+        let on_processor = rows.as_ref().is_some_and(|rows| rows.device().is_cpu());
+        let push = || self.layers.iter_mut().try_fold(rows, |rows, layer| layer.push(rows, last));
+        // Inside of the pool layers share their work at little cost.
+        if on_processor { rayon::scope(|_| push()) } else { push() }
     }
 
     /// Goes through what its layers remember.
@@ -85,8 +116,8 @@ impl Stack {
             Layer::Conv(conv) => conv.walk(walk),
             Layer::Transposed(transposed) => transposed.walk(walk),
             Layer::Lstm(lstm) => lstm.walk(walk),
-            Layer::Elu => Ok(()),
             Layer::Residual(residual) => residual.walk(walk),
+            Layer::Pieces(pieces) => pieces.stack.walk(walk),
         })
     }
 }
@@ -97,8 +128,8 @@ impl Layer {
             Self::Conv(conv) => conv.push(rows, last),
             Self::Transposed(transposed) => transposed.push(rows, last),
             Self::Lstm(lstm) => rows.map(|rows| lstm.push(&rows)).transpose(),
-            Self::Elu => rows.map(|rows| rows.elu(1.0)).transpose(),
             Self::Residual(residual) => residual.push(rows, last),
+            Self::Pieces(pieces) => pieces.push(rows, last),
         }
     }
 }
@@ -110,14 +141,15 @@ impl Residual {
             Some(conv) => conv.push(rows, last)?,
             None => rows,
         };
-        let straight = rows::join(self.waiting.take(), straight)?;
+        let straight = rows::join(self.waiting.take(), straight, Activation::Identity)?;
         let (Some(branch), Some(straight)) = (branch, &straight) else {
             self.waiting = straight;
             return Ok(None);
         };
         let count = branch.dim(0)?;
         self.waiting = rows::rest(straight, count)?;
-        (straight.narrow(0, 0, count)? + branch).map(Some)
+        let straight = straight.narrow(0, 0, count)?;
+        if branch.device().is_cpu() { values::sum(&straight, &branch) } else { straight + branch }.map(Some)
     }
 
     fn walk(&mut self, walk: &mut dyn Walk) -> Result<(), Error> {
@@ -129,26 +161,61 @@ impl Residual {
     }
 }
 
+impl Pieces {
+    fn push(&mut self, rows: Rows, last: bool) -> Result<Rows, Error> {
+        let rows = match rows {
+            Some(rows) if rows.device().is_cpu() => rows,
+            rows => return self.stack.push(rows, last),
+        };
+        let count = rows.dim(0)?;
+        let mut given = Vec::new();
+        for from in (0..count).step_by(self.rows) {
+            let piece = rows.narrow(0, from, self.rows.min(count - from))?;
+            given.extend(self.stack.push(Some(piece), last && from + self.rows >= count)?);
+        }
+        if given.is_empty() { Ok(None) } else { Tensor::cat(&given, 0).map(Some) }
+    }
+}
+
 /// Builds a stack whose layers are named by their number, activations counted.
 struct Builder<'a, W> {
     config: &'a Config,
     weights: &'a W,
     path: String,
     layers: Vec<Layer>,
+    /// Of the next layer.
+    number: usize,
+    activation: Activation,
 }
 
 impl<'a, W: Weights> Builder<'a, W> {
     fn new(config: &'a Config, weights: &'a W, path: &str) -> Self {
-        Self { config, weights, path: path.to_owned(), layers: Vec::new() }
+        Self {
+            config,
+            weights,
+            path: path.to_owned(),
+            layers: Vec::new(),
+            number: 0,
+            activation: Activation::Identity,
+        }
     }
 
-    /// Where the weights of the next layer are.
-    fn next(&self) -> String {
-        format!("{}.{}", self.path, self.layers.len())
+    /// Where the weights of the next layer are, which is one of those that have some.
+    fn next(&mut self) -> String {
+        let next = format!("{}.{}", self.path, self.number);
+        self.number += 1;
+        next
     }
 
     fn elu(&mut self) {
-        self.layers.push(Layer::Elu);
+        self.activation = Activation::Elu;
+        self.number += 1;
+    }
+
+    /// Makes the layers from this one on work in pieces.
+    fn in_pieces(&mut self, from: usize, rows: usize) {
+        let stack = Stack { layers: self.layers.split_off(from) };
+        self.layers.push(Layer::Pieces(Pieces { stack, rows: rows.max(1) }));
     }
 
     fn lstm(&mut self, width: usize) -> Result<(), W::Error> {
@@ -159,7 +226,9 @@ impl<'a, W: Weights> Builder<'a, W> {
     }
 
     fn conv(&mut self, ins: usize, outs: usize, kernel: usize, stride: usize) -> Result<(), W::Error> {
-        let conv = self.load(&self.next(), ConvShape { ins, outs, kernel, stride, dilation: 1 })?;
+        let activation = mem::take(&mut self.activation);
+        let path = self.next();
+        let conv = self.load(&path, ConvShape { ins, outs, kernel, stride, dilation: 1, activation })?;
         self.layers.push(Layer::Conv(conv));
         Ok(())
     }
@@ -168,7 +237,9 @@ impl<'a, W: Weights> Builder<'a, W> {
         let path = format!("{}.conv", self.next());
         let weight = weights::normed(self.weights, &path, [ins, outs, 2 * stride])?;
         let bias = self.weights.get(&format!("{path}.bias"), &[outs])?;
-        self.layers.push(Layer::Transposed(Transposed::new(self.config, stride, &weight, &bias)?));
+        let activation = mem::take(&mut self.activation);
+        let transposed = Transposed::new(self.config, stride, activation, &weight, &bias)?;
+        self.layers.push(Layer::Transposed(transposed));
         Ok(())
     }
 
@@ -176,16 +247,15 @@ impl<'a, W: Weights> Builder<'a, W> {
     fn residuals(&mut self, width: usize) -> Result<(), W::Error> {
         let narrow = width / self.config.compress;
         let kernel = self.config.residual_kernel_size;
+        let activation = Activation::Elu;
         let mut dilation = 1;
         for _ in 0..self.config.num_residual_layers {
             let path = self.next();
-            let spread = ConvShape { ins: width, outs: narrow, kernel, stride: 1, dilation };
-            let back = ConvShape { ins: narrow, outs: width, kernel: 1, stride: 1, dilation: 1 };
-            let across = ConvShape { ins: width, ..back };
+            let spread = ConvShape { ins: width, outs: narrow, kernel, stride: 1, dilation, activation };
+            let back = ConvShape { ins: narrow, outs: width, kernel: 1, dilation: 1, ..spread };
+            let across = ConvShape { ins: width, activation: Activation::Identity, ..back };
             let branch = vec![
-                Layer::Elu,
                 Layer::Conv(self.load(&format!("{path}.block.1"), spread)?),
-                Layer::Elu,
                 Layer::Conv(self.load(&format!("{path}.block.3"), back)?),
             ];
             let shortcut =
@@ -205,6 +275,11 @@ impl<'a, W: Weights> Builder<'a, W> {
         let path = format!("{path}.conv");
         let weight: Tensor = weights::normed(self.weights, &path, [shape.outs, shape.ins, shape.kernel])?;
         let bias = self.weights.get(&format!("{path}.bias"), &[shape.outs])?;
-        Ok(Conv::new(self.config, shape, &weight, bias)?)
+        Ok(Conv::new(self.config, shape, &weight, &bias)?)
     }
+}
+
+/// The first half of the levels, which have most weights, and those with most rows.
+fn halves(levels: &[usize]) -> (&[usize], &[usize]) {
+    levels.split_at(levels.len() / 2)
 }

@@ -7,6 +7,7 @@ use super::{
     memory::Walk,
     rows::{self, Rows},
     taps::Taps,
+    values::Activation,
 };
 
 /// A transposed convolution with a kernel of twice its stride, `[n, in]` to `[n * stride, out]`: what it
@@ -14,6 +15,7 @@ use super::{
 #[derive(Clone, Debug)]
 pub(super) struct Transposed {
     taps: Taps,
+    activation: Activation,
     stride: usize,
     cut_left: usize,
     cut_right: usize,
@@ -24,7 +26,13 @@ pub(super) struct Transposed {
 
 impl Transposed {
     /// From the weight `[in, out, 2 * stride]` and the bias `[out]`.
-    pub(super) fn new(config: &Config, stride: usize, weight: &Tensor, bias: &Tensor) -> Result<Self, Error> {
+    pub(super) fn new(
+        config: &Config,
+        stride: usize,
+        activation: Activation,
+        weight: &Tensor,
+        bias: &Tensor,
+    ) -> Result<Self, Error> {
         // As much as the kernel is longer than the stride.
         let cut = stride;
         let cut_right = if config.use_causal_conv {
@@ -34,6 +42,7 @@ impl Transposed {
         };
         Ok(Self {
             taps: Taps::of_transposed(weight, bias, stride)?,
+            activation,
             stride,
             cut_left: cut - cut_right,
             cut_right,
@@ -44,7 +53,7 @@ impl Transposed {
 
     /// Takes more of the signal and gives what can be known by now. With `last` the signal ends.
     pub(super) fn push(&mut self, rows: Rows, last: bool) -> Result<Rows, Error> {
-        let Some(rows) = rows::join(self.held.take(), rows)? else { return Ok(None) };
+        let Some(rows) = rows::join(self.held.take(), rows, self.activation)? else { return Ok(None) };
         // Beyond its ends the signal is zero.
         let (before, after) = (usize::from(!self.begun), usize::from(last));
         let rows = rows.pad_with_zeros(0, before, after)?;
@@ -110,7 +119,8 @@ mod tests {
             let bias = [0.5, -0.25, 1.0];
             let tensor = Tensor::from_slice(&weight, (ins, outs, kernel), &Device::Cpu).unwrap();
             let bias_tensor = Tensor::new(&bias, &Device::Cpu).unwrap().to_dtype(tensor.dtype()).unwrap();
-            let transposed = Transposed::new(&config, stride, &tensor, &bias_tensor).unwrap();
+            let transposed =
+                Transposed::new(&config, stride, Activation::Identity, &tensor, &bias_tensor).unwrap();
             for n in [1, 2, 7] {
                 let signal: Vec<f32> = (0..n * ins).map(|_| random.bipolar()).collect();
                 let mut whole: Vec<f32> =

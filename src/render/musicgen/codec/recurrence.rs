@@ -1,0 +1,238 @@
+//! A layer of LSTM on the processor.
+
+use super::{
+    kernels::{self, Column, LINES, Reading},
+    panels::Panels,
+};
+use crate::render::musicgen::lanes;
+
+/// Units whose four gates are worked on together.
+const UNITS: usize = LINES / 4;
+/// The largest whole number that a weight is kept as.
+const LARGEST: f32 = ((1 << 23) - 1) as f32;
+/// Units of a layer that are too few to be shared out.
+const FEW: usize = 256;
+
+/// One layer. Gates stand in the order input, forget, cell, output; of [`UNITS`] units each, one such block after
+/// the other.
+///
+/// Every step reads all weights of the recurrent product, far more than any cache near a core holds, and nothing
+/// else takes as long. So they are kept in 24 bits, as multiples of one 2^23rd of the largest in their line: as close
+/// to the given ones as f32 is where it matters, since a sum of products is rounded to more than that.
+#[derive(Debug)]
+pub(super) struct Recurrence {
+    width: usize,
+    from_input: Panels,
+    /// `width` columns for every block.
+    from_hidden: Vec<Column>,
+    /// What one stands for in the lines of every block.
+    scales: Vec<[f32; LINES]>,
+}
+
+impl Recurrence {
+    /// From weights `[4 width, width]` and a bias `[4 width]`.
+    pub(super) fn new(from_input: &[f32], from_hidden: &[f32], bias: &[f32], width: usize) -> Self {
+        let blocks = width.div_ceil(UNITS);
+        // The line of the weights that stands in a line of a block.
+        let line = |block: usize, line: usize| {
+            let unit = block * UNITS + line % UNITS;
+            (unit < width).then_some(line / UNITS * width + unit)
+        };
+        let lines = (0..blocks).flat_map(|block| (0..LINES).map(move |at| line(block, at)));
+        let lines: Vec<Option<usize>> = lines.collect();
+        let inputs: Vec<f32> = (0..width)
+            .flat_map(|column| {
+                lines.iter().map(move |line| line.map_or(0.0, |line| from_input[line * width + column]))
+            })
+            .collect();
+        let bias: Vec<f32> = lines.iter().map(|line| line.map_or(0.0, |line| bias[line])).collect();
+        let weight =
+            |line: Option<usize>, column| line.map_or(0.0, |line| from_hidden[line * width + column]);
+        let scale = |line: &Option<usize>| {
+            (0..width).fold(0.0_f32, |most, column| most.max(weight(*line, column).abs())) / LARGEST
+        };
+        let (mut columns, mut scales) = (Vec::with_capacity(blocks * width), Vec::with_capacity(blocks));
+        for lines in lines.as_chunks::<LINES>().0 {
+            let scale: [f32; LINES] = std::array::from_fn(|at| scale(&lines[at]));
+            for column in 0..width {
+                let whole = |at: usize| {
+                    let exact = f64::from(weight(lines[at], column)) / f64::from(scale[at]);
+                    // Not a number where all are zero.
+                    exact.round() as i32
+                };
+                let (high, low) = (|at| (whole(at) >> 8) as i16, |at| (whole(at) & 255) as u8);
+                columns.push(Column { high: std::array::from_fn(high), low: std::array::from_fn(low) });
+            }
+            scales.push(scale);
+        }
+        Self {
+            width,
+            from_input: Panels::new(&inputs, &bias, Reading::plain(width)),
+            from_hidden: columns,
+            scales,
+        }
+    }
+
+    /// What the layer gives for each row, beginning with what it held; `hidden` and `cell` are left as they are
+    /// after the last one.
+    pub(super) fn push(&self, rows: &[f32], hidden: &mut Vec<f32>, cell: &mut Vec<f32>) -> Vec<f32> {
+        let count = rows.len() / self.width;
+        // What depends on the input alone is one product for all rows.
+        let inputs = self.from_input.product(rows, count);
+        let padded = self.scales.len() * UNITS;
+        hidden.resize(padded, 0.0);
+        cell.resize(padded, 0.0);
+        let mut next = vec![0.0; padded];
+        let mut out = Vec::with_capacity(rows.len());
+        for (row, inputs) in inputs.chunks_exact(padded * 4).enumerate() {
+            self.step(inputs.as_chunks().0, hidden, &mut next, cell, row % 2 == 1);
+            out.extend_from_slice(&next[..self.width]);
+            std::mem::swap(hidden, &mut next);
+        }
+        hidden.truncate(self.width);
+        cell.truncate(self.width);
+        out
+    }
+
+    /// The next state of all units. Every second step takes the blocks in the opposite order, as those that were last
+    /// are still near.
+    fn step(&self, inputs: &[[f32; LINES]], hidden: &[f32], next: &mut [f32], cell: &mut [f32], back: bool) {
+        let hidden = &hidden[..self.width];
+        let all = Blocks {
+            matrix: &self.from_hidden,
+            scales: &self.scales,
+            inputs,
+            next: next.as_chunks_mut().0,
+            cell: cell.as_chunks_mut().0,
+        };
+        if self.width <= FEW {
+            all.turn(hidden, back);
+        } else {
+            all.share(hidden, back, rayon::current_num_threads());
+        }
+    }
+}
+
+/// Some blocks of a layer in one step.
+struct Blocks<'a> {
+    matrix: &'a [Column],
+    scales: &'a [[f32; LINES]],
+    inputs: &'a [[f32; LINES]],
+    next: &'a mut [[f32; UNITS]],
+    cell: &'a mut [[f32; UNITS]],
+}
+
+impl Blocks<'_> {
+    fn halves(self) -> (Self, Self) {
+        let middle = self.scales.len() / 2;
+        let (matrix, more_matrix) = self.matrix.split_at(self.matrix.len() / self.scales.len() * middle);
+        let (scales, more_scales) = self.scales.split_at(middle);
+        let (inputs, more_inputs) = self.inputs.split_at(middle);
+        let (next, more_next) = self.next.split_at_mut(middle);
+        let (cell, more_cell) = self.cell.split_at_mut(middle);
+        (
+            Self { matrix, scales, inputs, next, cell },
+            Self {
+                matrix: more_matrix,
+                scales: more_scales,
+                inputs: more_inputs,
+                next: more_next,
+                cell: more_cell,
+            },
+        )
+    }
+
+    /// By these threads, each of which tends to get the same blocks in every step.
+    fn share(self, hidden: &[f32], back: bool, threads: usize) {
+        let (first, second) = self.halves();
+        if threads > 1 {
+            let fewer = threads / 2;
+            rayon::join(|| first.share(hidden, back, fewer), || second.share(hidden, back, threads - fewer));
+        } else if back {
+            rayon::join(|| second.turn(hidden, back), || first.turn(hidden, back));
+        } else {
+            rayon::join(|| first.turn(hidden, back), || second.turn(hidden, back));
+        }
+    }
+
+    fn turn(self, hidden: &[f32], back: bool) {
+        let count = self.scales.len();
+        for at in 0..count {
+            let block = if back { count - 1 - at } else { at };
+            let matrix = &self.matrix[block * hidden.len()..][..hidden.len()];
+            let sums = kernels::recurrent(matrix, hidden);
+            turn(
+                sums,
+                &self.scales[block],
+                &self.inputs[block],
+                &mut self.next[block],
+                &mut self.cell[block],
+            );
+        }
+    }
+}
+
+/// The next state of some units.
+fn turn(
+    sums: [f32; LINES],
+    scales: &[f32; LINES],
+    inputs: &[f32; LINES],
+    hidden: &mut [f32; UNITS],
+    cell: &mut [f32; UNITS],
+) {
+    lanes::widest(
+        #[inline(always)]
+        || {
+            for unit in 0..UNITS {
+                let gate = |kind: usize| {
+                    let line = kind * UNITS + unit;
+                    inputs[line] + scales[line] * sums[line]
+                };
+                let kept = lanes::sigmoid(gate(1)) * cell[unit];
+                cell[unit] = kept + lanes::sigmoid(gate(0)) * lanes::tanh(gate(2));
+                hidden[unit] = lanes::sigmoid(gate(3)) * lanes::tanh(cell[unit]);
+            }
+        },
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audio::Random;
+
+    /// Against the textbook in f64, and wide enough to be shared out; the error is that of f32.
+    #[test]
+    fn a_wide_layer_is_as_exact_as_its_floats() {
+        let width = FEW + 5;
+        let mut random = Random::new(4);
+        let mut values = |count: usize| (0..count).map(|_| random.bipolar()).collect::<Vec<f32>>();
+        let scale = (width as f32).sqrt().recip();
+        let mut matrix = || values(4 * width * width).iter().map(|x| x * scale).collect::<Vec<f32>>();
+        let (from_input, from_hidden) = (matrix(), matrix());
+        let (bias, rows) = (values(4 * width), values(6 * width));
+        let layer = Recurrence::new(&from_input, &from_hidden, &bias, width);
+        let (mut hidden, mut cell) = (vec![0.0; width], vec![0.0; width]);
+        let found = layer.push(&rows, &mut hidden, &mut cell);
+        assert_eq!(found[5 * width..], hidden);
+
+        let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+        let (mut hidden, mut cell) = (vec![0.0_f64; width], vec![0.0_f64; width]);
+        for (row, found) in rows.chunks(width).zip(found.chunks(width)) {
+            let before = hidden.clone();
+            for unit in 0..width {
+                let gate = |kind: usize| {
+                    let line = (kind * width + unit) * width;
+                    let products = (0..width).map(|column| {
+                        f64::from(from_input[line + column]) * f64::from(row[column])
+                            + f64::from(from_hidden[line + column]) * before[column]
+                    });
+                    products.sum::<f64>() + f64::from(bias[kind * width + unit])
+                };
+                cell[unit] = sigmoid(gate(1)) * cell[unit] + sigmoid(gate(0)) * gate(2).tanh();
+                hidden[unit] = sigmoid(gate(3)) * cell[unit].tanh();
+                assert!((f64::from(found[unit]) - hidden[unit]).abs() < 1e-6, "unit {unit}");
+            }
+        }
+    }
+}
