@@ -1,11 +1,11 @@
-"""Measures Timbre's MusicGen against its peers, in turns on this machine, with random weights of musicgen-small's sizes.
+"""Measures Timbre's MusicGen against its peers, in turns on one machine, with random weights of musicgen-small's size.
 
     python3 tests/bench/peers                              everything; leave the machine alone meanwhile
     python3 tests/bench/peers --only piece --rounds 1      one row, once
     python3 tests/bench/peers --seconds 2 --rounds 1       whether everything works
 
-Needs Linux and a release build of `timbre`. Makes Python environments, a checkpoint and ONNX files under target/peers, once.
-Exit code 0 when everybody was measured, 1 when somebody was not, 2 when nothing could be.
+Needs Linux and a release build of `timbre`. Makes Python environments, a checkpoint and ONNX files under target/peers,
+once. Exit code 0 when everybody was measured, 1 when somebody was not, 2 when nothing could be.
 """
 
 import argparse
@@ -35,7 +35,9 @@ def options() -> argparse.Namespace:
     parser.add_argument("--only", action="append", choices=ROWS, help="this row only; may be given again")
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="how often everybody is measured (3)")
     parser.add_argument("--seconds", type=float, default=10.0, metavar="S", help="length of a piece, 1 to 30 (10)")
-    parser.add_argument("--pieces", type=int, default=8, metavar="N", help="pieces at once, in the row of that name (8)")
+    parser.add_argument(
+        "--pieces", type=int, default=8, metavar="N", help="pieces at once, in the row of that name (8)"
+    )
     parser.add_argument("--threads", type=int, metavar="N", help="threads and processors for everybody (all there are)")
     parser.add_argument("--checkpoint", type=Path, metavar="DIR", help="these weights, of any MusicGen in one channel")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure of every round")
@@ -91,9 +93,7 @@ def main() -> int:
     try:
         weights = given.checkpoint or environment.checkpoint()
         threads = confined(given.threads)
-        setting = measurements.Setting(
-            given.program.resolve(), weights.resolve(), threads, given.seconds, given.pieces
-        )
+        setting = measurements.Setting(given.program.resolve(), weights.resolve(), threads, given.seconds, given.pieces)
         default = timbre.default_dtype(setting.program, setting.checkpoint)
         everything = measurements.all_of(setting)
     except Failed as failed:
@@ -102,12 +102,17 @@ def main() -> int:
     wanted = set(given.only or ROWS)
     chosen = [measurement for measurement in everything if wanted & set(measurement.rows)]
     where = machine(threads)
-    print(f"{where['processor']}, {threads} threads, load {where['load']:.1f} at the start, {where['begun']}", file=sys.stderr)
+    print(
+        f"{where['processor']}, {threads} threads, load {where['load']:.1f} at the start, {where['begun']}",
+        file=sys.stderr,
+    )
     found = measure(chosen, given.rounds)
     rows = {name: row for name, row in measurements.rows(setting).items() if name in wanted}
     print("\n".join(report.table(rows, found, default)))
     if given.json:
-        given.json.write_text(json.dumps({"machine": where, "settings": vars(given), "found": found}, indent=1, default=str))
+        given.json.write_text(
+            json.dumps({"machine": where, "settings": vars(given), "found": found}, indent=1, default=str)
+        )
     return 1 if any(isinstance(figures, str) for row in found.values() for figures in row.values()) else 0
 
 

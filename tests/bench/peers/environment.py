@@ -43,8 +43,8 @@ def run(line: list, env: dict[str, str] | None = None) -> None:
 
 
 def environment(name: str, borrowed: str | None = None) -> Path:
-    """The Python of the environment with the packages of NAME.txt. Behind its own packages it sees those of the environment
-    `borrowed`. It is made again when one of their lists changes."""
+    """The Python of the environment with the packages of NAME.txt. Behind its own packages it sees those of the
+    environment `borrowed`. It is made again when one of their lists changes."""
     home, packages = WORK / name, HERE / f"{name}.txt"
     lists = [packages, HERE / f"{borrowed}.txt"] if borrowed else [packages]
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in lists)).hexdigest()

@@ -1,7 +1,7 @@
 """Exports a checkpoint to ONNX with the decoder in int8: python export.py CHECKPOINT DIR
 
-The files are those that MusicGPT loads for its small quantised model when it runs the decoder in two parts: text encoder and
-codec in f32, the decoder's first step and its later steps with int8 matrices."""
+The files are those that MusicGPT loads for its small quantised model when it runs the decoder in two parts: text
+encoder and codec in f32, the decoder's first step and its later steps with int8 matrices."""
 
 import sys
 from pathlib import Path

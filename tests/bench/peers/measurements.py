@@ -8,8 +8,7 @@ import environment
 import terms
 import timbre
 from environment import HERE
-from process import report
-
+from process import figures
 
 OURS = "Timbre"  # with its default dtype: what the others are compared with
 
@@ -27,7 +26,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the table. `shown` turns what was measured, which is better the smaller it is, into the figure that is shown."""
+    """A row of the table. `shown` turns what was measured, the better the smaller it is, into the figure there."""
 
     title: str
     unit: str
@@ -47,7 +46,9 @@ def rows(setting: Setting) -> dict[str, Row]:
     seconds, sound = setting.seconds, setting.seconds * setting.pieces
     return {
         "piece": Row(f"one piece of {seconds:g} s, end to end", "s"),
-        "batch": Row(f"{setting.pieces} pieces of {seconds:g} s at once", "s of music per s", lambda took: sound / took),
+        "batch": Row(
+            f"{setting.pieces} pieces of {seconds:g} s at once", "s of music per s", lambda took: sound / took
+        ),
         "codec": Row(f"codec, decoding of {terms.CODEC_SECONDS:g} s", "s"),
         "early": Row(f"a step behind {terms.EARLY} frames", "ms", lambda took: 1000 * took),
         "late": Row(f"a step behind {terms.LATE} frames", "ms", lambda took: 1000 * took),
@@ -60,7 +61,7 @@ def of_transformers(setting: Setting) -> Iterator[Measurement]:
     def run(measure: str, dtype: str, *more: object) -> tuple[dict, float]:
         line = [environment.with_torch(), HERE / "with_transformers.py", measure, "--dtype", dtype]
         line += ["--checkpoint", setting.checkpoint, *map(str, more)]
-        return report(line, setting.threads)
+        return figures(line, setting.threads)
 
     def piece(dtype: str) -> dict:
         found, _ = run("piece", dtype, "--seconds", setting.seconds)
@@ -97,7 +98,7 @@ def of_onnx(setting: Setting) -> Iterator[Measurement]:
         models = environment.onnx(setting.checkpoint)
         line = [environment.with_onnx(), HERE / "with_onnx.py", measure, "--models", models]
         line += ["--checkpoint", setting.checkpoint, "--threads", str(setting.threads), *map(str, more)]
-        return report(line, setting.threads)
+        return figures(line, setting.threads)
 
     def piece() -> dict:
         found, _ = run("piece", "--seconds", setting.seconds)

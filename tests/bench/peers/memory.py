@@ -4,7 +4,7 @@ from pathlib import Path
 
 
 def peak(process: int | str = "self") -> int:
-    """The largest resident size so far, in bytes. Unlike `getrusage` it says nothing of the program that started this one."""
+    """The largest resident size so far, in bytes. Unlike that of `getrusage` it is not the parent's at the start."""
     for line in Path(f"/proc/{process}/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024

@@ -12,7 +12,8 @@ class Failed(Exception):
 
 
 def surroundings(threads: int) -> dict[str, str]:
-    """The environment of every measured process: so many threads, no graphics card, no network, no settings of the user's."""
+    """The environment of every measured process: so many threads, no graphics card, no model hub, none of the user's
+    own settings of Timbre."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith("TIMBRE_")}
     return ours | {
         "OMP_NUM_THREADS": str(threads),
@@ -29,7 +30,7 @@ def last_words(text: str) -> str:
     return lines[-1][:300] if lines else "it said nothing"
 
 
-def report(line: list[str | Path], threads: int) -> tuple[dict, float]:
+def figures(line: list[str | Path], threads: int) -> tuple[dict, float]:
     """Runs a program to its end. Returns the JSON that it printed, and when it was started, by the clock that
     `time.monotonic` reads in every process of the machine."""
     begun = time.monotonic()

@@ -28,5 +28,5 @@ def table(rows: dict[str, Row], found: Found, default: str) -> Iterator[str]:
             what = measured if isinstance(measured, str) else line(row, measured, ours)
             yield f"  {label:38}{'not measured: ' if isinstance(measured, str) else ''}{what}"
     yield ""
-    yield "best: of all rounds. spread: how much worse the worst round was. to Timbre: what a peer takes, of time or memory, for"
-    yield "each unit that Timbre takes in its default dtype; above 1 Timbre takes less."
+    yield "best: of all rounds. spread: how much worse the worst round was. to Timbre: what a peer takes, of time or"
+    yield "memory, against Timbre in its default dtype; above 1 Timbre takes less."

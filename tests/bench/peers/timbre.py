@@ -12,7 +12,7 @@ from pathlib import Path
 
 import memory
 import terms
-from process import Failed, last_words, report, surroundings
+from process import Failed, figures, last_words, surroundings
 
 POLL_SECONDS = 0.05  # until a job is done
 FIRST_POLL_SECONDS = 0.01  # until a piece has begun
@@ -70,8 +70,8 @@ class Server:
         return content
 
     def request(self, seconds: float) -> dict:
-        """A piece in one section that gives the model the prompt word for word, as `timbre generate --single` asks for it.
-        Each has a seed of its own."""
+        """A piece in one section that gives the model the prompt word for word, as `timbre generate --single` asks for
+        it. Each has a seed of its own."""
         request = {
             "prompt": terms.PROMPT,
             "duration_seconds": seconds,
@@ -151,7 +151,7 @@ def examine(wav: bytes) -> tuple[int, int, bool]:
 def default_dtype(program: Path, checkpoint: Path) -> str:
     """How Timbre keeps the model's matrices on this processor when it is not told."""
     line = [program, "engines", "--json", "--device", "cpu", "--default-model", checkpoint]
-    engines = {engine["name"]: engine for engine in report(line, threads=1)[0]["engines"]}
+    engines = {engine["name"]: engine for engine in figures(line, threads=1)[0]["engines"]}
     if not engines["musicgen"]["available"]:
         raise Failed(f"{program} cannot play {checkpoint}: {engines['musicgen']['reason']}")
     return engines["musicgen"]["dtype"]
@@ -160,7 +160,7 @@ def default_dtype(program: Path, checkpoint: Path) -> str:
 def bench(program: Path, threads: int, dtype: str) -> dict:
     """What `timbre bench` finds."""
     line = [program, "bench", "--json", "--quiet", "--device", "cpu", "--threads", str(threads), "--dtype", dtype]
-    found, _ = report(line, threads)
+    found, _ = figures(line, threads)
     if (found["early_frame"], found["late_frame"]) != (terms.EARLY, terms.LATE):
-        raise Failed(f"steps behind {found['early_frame']} and {found['late_frame']} frames are no longer those of terms.py")
+        raise Failed(f"it measures behind {found['early_frame']} and {found['late_frame']} frames, unlike terms.py")
     return found

@@ -75,14 +75,14 @@ class Peer:
         feeds = both | {"input_ids": self.column(np.full(self.codebooks, self.start))}
         names = [output.name for output in self.first.get_outputs()]
         logits, *present = self.first.run_with_ort_values(names, feeds)
-        past = dict(zip((past_of(name) for name in names[1:]), present))
+        past = dict(zip((past_of(name) for name in names[1:]), present, strict=True))
         return self.sample(logits), past | {MASK: both[MASK]}
 
     def step(self, tokens: np.ndarray, feeds: dict[str, ort.OrtValue]) -> np.ndarray:
         """The tokens that follow; leaves the longer past in `feeds`."""
         feeds["input_ids"] = self.column(tokens)
         logits, *present = self.later.run_with_ort_values(self.outputs, feeds)
-        feeds.update(zip((past_of(name) for name in self.outputs[1:]), present))
+        feeds.update(zip((past_of(name) for name in self.outputs[1:]), present, strict=True))
         return self.sample(logits)
 
     def generate(self, frames: int) -> np.ndarray:

@@ -1,6 +1,7 @@
 """One measurement of MusicGen in transformers; prints JSON.
 
-    python with_transformers.py piece|codec|step|load --checkpoint DIR --dtype f32|bf16 [--seconds S] [--pieces N]"""
+python with_transformers.py piece|codec|step|load --checkpoint DIR --dtype f32|bf16 [--seconds S] [--pieces N]
+"""
 
 import argparse
 import json
@@ -34,7 +35,7 @@ class Peer:
             max_new_tokens=round(seconds * self.rate) + LAG, **more,
         )  # fmt: skip
 
-    def piece(self, seconds: float) -> dict:
+    def measure_piece(self, seconds: float) -> dict:
         """Pieces from word pieces to samples."""
         self.generate(terms.WARM_UP_SECONDS)
         begun = time.monotonic()
@@ -47,7 +48,7 @@ class Peer:
         return {"seconds": took}
 
     @torch.no_grad()
-    def codec(self) -> dict:
+    def measure_codec(self) -> dict:
         """Decoding of random tokens."""
         decoder = self.model.config.decoder
         shape = (1, 1, decoder.num_codebooks, round(terms.CODEC_SECONDS * self.rate))
@@ -60,7 +61,7 @@ class Peer:
         return {"seconds": min(passes)}
 
     @torch.no_grad()
-    def step(self) -> dict:
+    def measure_step(self) -> dict:
         """Single steps of the decoder alone, with text and without, behind as many frames as the terms say."""
         text = self.model.text_encoder(**self.words).last_hidden_state
         text = self.model.enc_to_dec_proj(text)
@@ -86,7 +87,7 @@ class Peer:
             found[str(frame)] = statistics.median(times)
         return found
 
-    def load(self) -> dict:
+    def measure_load(self) -> dict:
         """When the first frame was there, a token of every codebook, by the clock that all processes share."""
         steps = []
 
@@ -107,7 +108,8 @@ def main() -> None:
     arguments.add_argument("--pieces", type=int, default=1)
     given = arguments.parse_args()
     peer = Peer(given.checkpoint, DTYPES[given.dtype], given.pieces)
-    found = peer.piece(given.seconds) if given.measure == "piece" else getattr(peer, given.measure)()
+    measure = getattr(peer, f"measure_{given.measure}")
+    found = measure(given.seconds) if given.measure == "piece" else measure()
     print(json.dumps(found | {"peak_bytes": memory.peak()}))
 
 
