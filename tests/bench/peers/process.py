@@ -37,8 +37,9 @@ def figures(line: list[str | Path], threads: int) -> tuple[dict, float]:
     done = subprocess.run(line, env=surroundings(threads), capture_output=True, text=True)
     if done.returncode != 0:
         cause = f"signal {-done.returncode}" if done.returncode < 0 else f"exit {done.returncode}"
-        raise Failed(f"{cause}: {last_words(done.stderr)}")
+        raise Failed(f"{Path(line[0]).name}, {cause}: {last_words(done.stderr)}")
     try:
         return json.loads(done.stdout), begun
     except ValueError:
-        raise Failed(f"no figures: {last_words(done.stdout + done.stderr)}") from None
+        said = last_words(done.stdout + done.stderr)
+        raise Failed(f"{Path(line[0]).name} printed no figures: {said}") from None
