@@ -1,6 +1,6 @@
 # `make` alone prints this help. `make check` is what CI runs.
 .DEFAULT_GOAL := help
-.PHONY: help build test lint check serve demo schemas pictures players listen bench clean
+.PHONY: help build test lint check serve demo schemas pictures players listen bench peers clean
 
 CARGO ?= cargo
 DEMO := target/demo
@@ -51,6 +51,10 @@ listen: ## Render some sixty prompts and measure what can be heard and read of t
 
 bench: ## Measure the stages
 	$(CARGO) bench --locked
+
+peers: ## Measure MusicGen against its peers, for half an hour on a quiet machine; options in PEERS, as PEERS="--only piece"
+	$(CARGO) build --release --locked
+	python3 tests/bench/peers $(PEERS)
 
 clean: ## Delete what was built
 	$(CARGO) clean
