@@ -9,6 +9,8 @@
 )]
 #![allow(clippy::inline_always, reason = "what is not inlined is not compiled for the width of its caller")]
 
+use std::mem::MaybeUninit;
+
 /// Columns of a matrix that are worked on together.
 pub(super) const COLUMNS: usize = 32;
 /// Lines of a recurrent matrix that are worked on together.
@@ -65,8 +67,8 @@ impl Block<'_> {
         Self { panels, bias, ..self }
     }
 
-    /// Writes a row of `width` results for each row; the columns of the panels beyond that are left out.
-    pub(super) fn write(&self, width: usize, out: &mut [f32]) {
+    /// Writes a row of `width` results for each row, all of `out`; the columns of the panels beyond that are left out.
+    pub(super) fn write(&self, width: usize, out: &mut [MaybeUninit<f32>]) {
         if width == 0 || out.is_empty() {
             return;
         }
@@ -163,27 +165,57 @@ unsafe fn block<V: Vector, const WIDE: usize, const MANY: usize, const SOME: usi
     block: &Block,
     width: usize,
     rows: usize,
-    out: &mut [f32],
+    out: &mut [MaybeUninit<f32>],
 ) {
-    let Reading { parts, length, step, .. } = block.reading;
-    for (index, bias) in block.bias.iter().enumerate() {
-        let panel = &block.panels[index * parts * length..][..parts * length];
-        let from = index * COLUMNS;
-        let columns = COLUMNS.min(width - from);
-        let mut row = 0;
+    /// Values of a matrix that stays near while all rows go by.
+    const NEAR: usize = 1 << 18;
+    let mut row = 0;
+    if block.panels.len() * COLUMNS <= NEAR {
         while row < rows {
-            let values = &block.values[row * step..];
-            let out = &mut out[row * width + from..];
-            // SAFETY: there are as many rows, and whatever is cut off the last panel is not written.
-            row += unsafe {
-                if row + MANY <= rows {
-                    tile::<V, WIDE, MANY>(values, block.reading, panel, bias, out, width, columns)
-                } else if row + SOME <= rows {
-                    tile::<V, WIDE, SOME>(values, block.reading, panel, bias, out, width, columns)
-                } else {
-                    tile::<V, WIDE, 1>(values, block.reading, panel, bias, out, width, columns)
-                }
-            };
+            let mut done = 0;
+            for panel in 0..block.bias.len() {
+                // SAFETY: what the caller promises; there are such rows and panels.
+                done = unsafe { some_rows::<V, WIDE, MANY, SOME>(block, width, panel, row, rows, out) };
+            }
+            row += done;
+        }
+    } else {
+        for panel in 0..block.bias.len() {
+            row = 0;
+            while row < rows {
+                // SAFETY: as above.
+                row += unsafe { some_rows::<V, WIDE, MANY, SOME>(block, width, panel, row, rows, out) };
+            }
+        }
+    }
+}
+
+/// As many rows of one panel, from this one on, as are worked on together, and how many that is.
+///
+/// # Safety
+/// The sizes must fit (see [`Block::write`]), and the processor must have the register.
+#[inline(always)]
+unsafe fn some_rows<V: Vector, const WIDE: usize, const MANY: usize, const SOME: usize>(
+    block: &Block,
+    width: usize,
+    panel: usize,
+    row: usize,
+    rows: usize,
+    out: &mut [MaybeUninit<f32>],
+) -> usize {
+    let (from, lines) = (panel * COLUMNS, block.reading.lines());
+    let columns = COLUMNS.min(width - from);
+    let (panel, bias) = (&block.panels[panel * lines..][..lines], &block.bias[panel]);
+    let values = &block.values[row * block.reading.step..];
+    let out = &mut out[row * width + from..];
+    // SAFETY: there are as many rows, and whatever is cut off the last panel is not written.
+    unsafe {
+        if row + MANY <= rows {
+            tile::<V, WIDE, MANY>(values, block.reading, panel, bias, out, width, columns)
+        } else if row + SOME <= rows {
+            tile::<V, WIDE, SOME>(values, block.reading, panel, bias, out, width, columns)
+        } else {
+            tile::<V, WIDE, 1>(values, block.reading, panel, bias, out, width, columns)
         }
     }
 }
@@ -199,7 +231,7 @@ unsafe fn tile<V: Vector, const WIDE: usize, const ROWS: usize>(
     reading: Reading,
     panel: &[[f32; COLUMNS]],
     bias: &[f32; COLUMNS],
-    out: &mut [f32],
+    out: &mut [MaybeUninit<f32>],
     width: usize,
     columns: usize,
 ) -> usize {
@@ -232,11 +264,13 @@ unsafe fn tile<V: Vector, const WIDE: usize, const ROWS: usize>(
         for (row, sums) in sums.iter().enumerate() {
             if columns == COLUMNS {
                 for (wide, sum) in sums.iter().enumerate() {
-                    sum.store(out.as_mut_ptr().add(row * width + wide * V::LANES));
+                    sum.store(out.as_mut_ptr().add(row * width + wide * V::LANES).cast());
                 }
             } else {
                 let out = &mut out[row * width..][..columns];
-                out.copy_from_slice(&stored(sums)[..columns]);
+                for (out, sum) in out.iter_mut().zip(stored(sums)) {
+                    out.write(sum);
+                }
             }
         }
     }
@@ -378,16 +412,16 @@ mod x86 {
         _mm512_set1_ps, _mm512_slli_epi32, _mm512_storeu_ps,
     };
 
-    use super::{Block, Column, LINES, Reading, Vector, block, line_sums, row_dots};
+    use super::{Block, Column, LINES, MaybeUninit, Reading, Vector, block, line_sums, row_dots};
 
     #[target_feature(enable = "avx512f")]
-    pub(super) unsafe fn block_512(it: &Block, width: usize, rows: usize, out: &mut [f32]) {
+    pub(super) unsafe fn block_512(it: &Block, width: usize, rows: usize, out: &mut [MaybeUninit<f32>]) {
         // SAFETY: what the caller promises.
         unsafe { block::<__m512, 2, 10, 3>(it, width, rows, out) }
     }
 
     #[target_feature(enable = "avx2,fma")]
-    pub(super) unsafe fn block_256(it: &Block, width: usize, rows: usize, out: &mut [f32]) {
+    pub(super) unsafe fn block_256(it: &Block, width: usize, rows: usize, out: &mut [MaybeUninit<f32>]) {
         // SAFETY: what the caller promises.
         unsafe { block::<__m256, 4, 3, 2>(it, width, rows, out) }
     }
@@ -514,7 +548,7 @@ mod tests {
     use crate::audio::Random;
 
     /// Writes a product and dots, and gives the sums of lines.
-    type Work<'a> = &'a dyn Fn(&mut [f32], &mut [f32]) -> [f32; LINES];
+    type Work<'a> = &'a dyn Fn(&mut [MaybeUninit<f32>], &mut [f32]) -> [f32; LINES];
 
     /// Of every width that this processor has, the widest last; what is not fused may differ in the last places.
     #[test]
@@ -540,8 +574,10 @@ mod tests {
             .collect();
         let mut found = Vec::new();
         let mut run = |work: Work| {
-            let (mut product, mut dots) = (vec![0.0; rows * width], vec![0.0; rows]);
+            let (mut product, mut dots) = (vec![MaybeUninit::new(f32::NAN); rows * width], vec![0.0; rows]);
             let sums = work(&mut product, &mut dots);
+            // SAFETY: they were initialised before.
+            let product: Vec<f32> = product.iter().map(|value| unsafe { value.assume_init() }).collect();
             found.push([product, dots, sums.to_vec()].concat());
         };
         // SAFETY of all: the sizes fit, and the processor has the registers.

@@ -1,5 +1,7 @@
 //! A matrix laid out for products on the processor, which its threads share.
 
+use std::mem::MaybeUninit;
+
 use rayon::prelude::*;
 
 use super::kernels::{self, Block, COLUMNS, Reading};
@@ -56,15 +58,13 @@ impl Panels {
             Layout::Wide { columns, panels, bias } => {
                 let whole = Block { values, reading, panels, bias };
                 let weights = reading.lines() * columns;
-                let mut out = vec![0.0; count * columns];
                 if count * weights <= FEW || rayon::current_num_threads() == 1 {
-                    whole.write(*columns, &mut out);
+                    written(count * columns, |out| whole.write(*columns, out))
                 } else if count * reading.step >= weights {
-                    by_rows(whole, *columns, &mut out);
+                    written(count * columns, |out| by_rows(whole, *columns, out))
                 } else {
-                    by_columns(whole, *columns, &mut out);
+                    by_columns(whole, *columns, count)
                 }
-                out
             }
         }
     }
@@ -78,7 +78,7 @@ fn filled(line: &[f32]) -> [f32; COLUMNS] {
 }
 
 /// Each thread takes some rows.
-fn by_rows(whole: Block, columns: usize, out: &mut [f32]) {
+fn by_rows(whole: Block, columns: usize, out: &mut [MaybeUninit<f32>]) {
     let rows = out.len() / columns;
     let at_once =
         (NEAR / whole.reading.step.max(1)).min(rows.div_ceil(2 * rayon::current_num_threads())).max(1);
@@ -88,19 +88,18 @@ fn by_rows(whole: Block, columns: usize, out: &mut [f32]) {
 }
 
 /// Each thread takes some panels, so that of a large matrix each part is read by one of them only.
-fn by_columns(whole: Block, columns: usize, out: &mut [f32]) {
-    let rows = out.len() / columns;
+fn by_columns(whole: Block, columns: usize, rows: usize) -> Vec<f32> {
     let at_once = whole.bias.len().div_ceil(4 * rayon::current_num_threads());
     let parts: Vec<Vec<f32>> = (0..whole.bias.len().div_ceil(at_once))
         .into_par_iter()
         .map(|part| {
             let from = part * at_once;
             let width = (at_once * COLUMNS).min(columns - from * COLUMNS);
-            let mut out = vec![0.0; rows * width];
-            whole.panels(from, width.div_ceil(COLUMNS)).write(width, &mut out);
-            out
+            let panels = whole.panels(from, width.div_ceil(COLUMNS));
+            written(rows * width, |out| panels.write(width, out))
         })
         .collect();
+    let mut out = vec![0.0; rows * columns];
     for (part, values) in parts.iter().enumerate() {
         let from = part * at_once * COLUMNS;
         let width = values.len() / rows;
@@ -108,6 +107,17 @@ fn by_columns(whole: Block, columns: usize, out: &mut [f32]) {
             out[from..from + width].copy_from_slice(values);
         }
     }
+    out
+}
+
+/// As many values, which `write` writes: whole blocks of products, without zeros before.
+#[allow(unsafe_code, reason = "clearing memory that is written next takes time")]
+fn written(count: usize, write: impl FnOnce(&mut [MaybeUninit<f32>])) -> Vec<f32> {
+    let mut values = Vec::with_capacity(count);
+    write(&mut values.spare_capacity_mut()[..count]);
+    // SAFETY: the blocks that are written in this file are all of the rows and columns there are.
+    unsafe { values.set_len(count) };
+    values
 }
 
 fn single(values: &[f32], reading: Reading, count: usize, column: &[f32], bias: f32) -> Vec<f32> {

@@ -1,5 +1,14 @@
 //! A layer of LSTM on the processor.
 
+use std::{
+    hint, mem,
+    sync::{
+        Mutex, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+};
+
 use super::{
     kernels::{self, Column, LINES, Reading},
     panels::Panels,
@@ -8,6 +17,8 @@ use crate::render::musicgen::lanes;
 
 /// Units whose four gates are worked on together.
 const UNITS: usize = LINES / 4;
+/// Blocks that a thread works on at a time: some tens of microseconds.
+const TOGETHER: usize = 4;
 /// The largest whole number that a weight is kept as.
 const LARGEST: f32 = ((1 << 23) - 1) as f32;
 /// Units of a layer that are too few to be shared out.
@@ -76,99 +87,130 @@ impl Recurrence {
     /// What the layer gives for each row, beginning with what it held; `hidden` and `cell` are left as they are
     /// after the last one.
     pub(super) fn push(&self, rows: &[f32], hidden: &mut Vec<f32>, cell: &mut Vec<f32>) -> Vec<f32> {
-        let count = rows.len() / self.width;
+        let width = self.width;
+        let count = rows.len() / width;
         // What depends on the input alone is one product for all rows.
         let inputs = self.from_input.product(rows, count);
-        let padded = self.scales.len() * UNITS;
-        hidden.resize(padded, 0.0);
-        cell.resize(padded, 0.0);
-        let mut next = vec![0.0; padded];
+        cell.resize(self.scales.len() * UNITS, 0.0);
+        let parts = cell
+            .as_chunks()
+            .0
+            .chunks(TOGETHER)
+            .map(|cell| Part { hidden: cell.to_vec(), cell: cell.to_vec() });
+        let steps = Steps {
+            layer: self,
+            inputs: inputs.as_chunks().0,
+            hidden: RwLock::new(mem::take(hidden)),
+            parts: parts.map(Mutex::new).collect(),
+            open: AtomicUsize::new(0),
+            begun: AtomicUsize::new(0),
+            done: AtomicUsize::new(0),
+            over: AtomicBool::new(false),
+        };
         let mut out = Vec::with_capacity(rows.len());
-        for (row, inputs) in inputs.chunks_exact(padded * 4).enumerate() {
-            self.step(inputs.as_chunks().0, hidden, &mut next, cell, row % 2 == 1);
-            out.extend_from_slice(&next[..self.width]);
-            std::mem::swap(hidden, &mut next);
+        rayon::scope(|scope| {
+            let threads = if width > FEW { rayon::current_num_threads() } else { 1 };
+            for _ in 1..threads {
+                scope.spawn(|_| steps.help());
+            }
+            for step in 1..=count {
+                out.extend_from_slice(&steps.take(step));
+            }
+            steps.over.store(true, Ordering::Release);
+        });
+        *hidden = steps.hidden.into_inner().unwrap_or_else(PoisonError::into_inner);
+        cell.clear();
+        for part in steps.parts {
+            cell.extend(part.into_inner().unwrap_or_else(PoisonError::into_inner).cell.as_flattened());
         }
-        hidden.truncate(self.width);
-        cell.truncate(self.width);
+        cell.truncate(width);
         out
     }
-
-    /// The next state of all units. Every second step takes the blocks in the opposite order, as those that were last
-    /// are still near.
-    fn step(&self, inputs: &[[f32; LINES]], hidden: &[f32], next: &mut [f32], cell: &mut [f32], back: bool) {
-        let hidden = &hidden[..self.width];
-        let all = Blocks {
-            matrix: &self.from_hidden,
-            scales: &self.scales,
-            inputs,
-            next: next.as_chunks_mut().0,
-            cell: cell.as_chunks_mut().0,
-        };
-        if self.width <= FEW {
-            all.turn(hidden, back);
-        } else {
-            all.share(hidden, back, rayon::current_num_threads());
-        }
-    }
 }
 
-/// Some blocks of a layer in one step.
-struct Blocks<'a> {
-    matrix: &'a [Column],
-    scales: &'a [[f32; LINES]],
+/// The steps of a layer through some rows, which threads share.
+///
+/// A step is over too soon for threads to sleep in between, so they wait awake. Nobody waits for a thread that has not come:
+/// each takes the next part that nobody has begun, and a thread that is alone does all of them.
+struct Steps<'a> {
+    layer: &'a Recurrence,
     inputs: &'a [[f32; LINES]],
-    next: &'a mut [[f32; UNITS]],
-    cell: &'a mut [[f32; UNITS]],
+    /// After the last step that is done.
+    hidden: RwLock<Vec<f32>>,
+    parts: Vec<Mutex<Part>>,
+    /// Parts of all steps, counted on: those that may be begun, that were begun, and that are done.
+    open: AtomicUsize,
+    begun: AtomicUsize,
+    done: AtomicUsize,
+    over: AtomicBool,
 }
 
-impl Blocks<'_> {
-    fn halves(self) -> (Self, Self) {
-        let middle = self.scales.len() / 2;
-        let (matrix, more_matrix) = self.matrix.split_at(self.matrix.len() / self.scales.len() * middle);
-        let (scales, more_scales) = self.scales.split_at(middle);
-        let (inputs, more_inputs) = self.inputs.split_at(middle);
-        let (next, more_next) = self.next.split_at_mut(middle);
-        let (cell, more_cell) = self.cell.split_at_mut(middle);
-        (
-            Self { matrix, scales, inputs, next, cell },
-            Self {
-                matrix: more_matrix,
-                scales: more_scales,
-                inputs: more_inputs,
-                next: more_next,
-                cell: more_cell,
-            },
-        )
+/// The state of [`TOGETHER`] blocks.
+struct Part {
+    hidden: Vec<[f32; UNITS]>,
+    cell: Vec<[f32; UNITS]>,
+}
+
+impl Steps<'_> {
+    /// Does a step, counted from 1, with those who help; the hidden state after it.
+    fn take(&self, step: usize) -> Vec<f32> {
+        let all = step * self.parts.len();
+        self.open.store(all, Ordering::Release);
+        while self.work() {}
+        let mut turns = 0;
+        while self.done.load(Ordering::Acquire) < all {
+            wait(&mut turns);
+        }
+        let mut next = Vec::with_capacity(self.parts.len() * TOGETHER * UNITS);
+        for part in &self.parts {
+            next.extend(part.lock().unwrap_or_else(PoisonError::into_inner).hidden.as_flattened());
+        }
+        next.truncate(self.layer.width);
+        self.hidden.write().unwrap_or_else(PoisonError::into_inner).clone_from(&next);
+        next
     }
 
-    /// By these threads, each of which tends to get the same blocks in every step.
-    fn share(self, hidden: &[f32], back: bool, threads: usize) {
-        let (first, second) = self.halves();
-        if threads > 1 {
-            let fewer = threads / 2;
-            rayon::join(|| first.share(hidden, back, fewer), || second.share(hidden, back, threads - fewer));
-        } else if back {
-            rayon::join(|| second.turn(hidden, back), || first.turn(hidden, back));
-        } else {
-            rayon::join(|| first.turn(hidden, back), || second.turn(hidden, back));
+    fn help(&self) {
+        let mut turns = 0;
+        while !self.over.load(Ordering::Acquire) {
+            if self.work() {
+                turns = 0;
+            } else {
+                wait(&mut turns);
+            }
         }
     }
 
-    fn turn(self, hidden: &[f32], back: bool) {
-        let count = self.scales.len();
-        for at in 0..count {
-            let block = if back { count - 1 - at } else { at };
-            let matrix = &self.matrix[block * hidden.len()..][..hidden.len()];
-            let sums = kernels::recurrent(matrix, hidden);
-            turn(
-                sums,
-                &self.scales[block],
-                &self.inputs[block],
-                &mut self.next[block],
-                &mut self.cell[block],
-            );
+    /// Does one more part, if there is one.
+    fn work(&self) -> bool {
+        let open = self.open.load(Ordering::Acquire);
+        let begin = |begun| (begun < open).then_some(begun + 1);
+        let Ok(begun) = self.begun.fetch_update(Ordering::AcqRel, Ordering::Acquire, begin) else {
+            return false;
+        };
+        let (step, part) = (begun / self.parts.len(), begun % self.parts.len());
+        let (width, blocks) = (self.layer.width, self.layer.scales.len());
+        let hidden = self.hidden.read().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.parts[part].lock().unwrap_or_else(PoisonError::into_inner);
+        let Part { hidden: next, cell } = &mut *state;
+        for (at, (next, cell)) in next.iter_mut().zip(cell).enumerate() {
+            let block = part * TOGETHER + at;
+            let sums = kernels::recurrent(&self.layer.from_hidden[block * width..][..width], &hidden);
+            turn(sums, &self.layer.scales[block], &self.inputs[step * blocks + block], next, cell);
         }
+        drop((hidden, state));
+        self.done.fetch_add(1, Ordering::Release);
+        true
+    }
+}
+
+/// Waits some nanoseconds, or longer after many turns.
+fn wait(turns: &mut usize) {
+    *turns += 1;
+    if turns.is_multiple_of(4096) {
+        thread::yield_now();
+    } else {
+        hint::spin_loop();
     }
 }
 
