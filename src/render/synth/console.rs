@@ -1,12 +1,16 @@
 //! What a piece's sound is made with beyond the instruments: its room, its glue, its pump, its colour.
+#![allow(clippy::inline_always, reason = "what runs in the widest registers must be compiled for them")]
 
 use super::{
     effects::Clock,
     era::Era,
     instrument::{GROUPS, Instrument},
-    mixdown::Bus,
+    lanes::Lanes,
+    mixdown::{BARELY, Bus},
     score::Duty,
     space::Room,
+    stretches::sweep,
+    track::Stereo,
     voices::RATE,
 };
 
@@ -58,25 +62,29 @@ impl Console {
         }
         let down = (0.006 * RATE) as usize;
         let back = (0.72 * 60.0 / self.tempo_bpm * f64::from(RATE)) as usize;
-        let [left, right] = sides;
-        for (number, kick) in self.kicks.iter().enumerate() {
-            let onset = (kick * f64::from(RATE)).round() as i64;
-            // The next kick takes over.
-            let next = self.kicks.get(number + 1).map_or(i64::MAX, |k| (k * f64::from(RATE)).round() as i64);
-            let length = ((next - onset) as usize).min(down + back);
-            let skipped = usize::try_from(start - onset).unwrap_or(0);
-            let from = usize::try_from(onset - start).unwrap_or(0).min(left.len());
-            let ducked = left[from..].iter_mut().zip(&mut right[from..]);
-            for (frame, (left, right)) in (skipped..length).zip(ducked) {
+        let gains: Vec<f32> = (0..down + back)
+            .map(|frame| {
                 let gone = if frame < down {
                     frame as f32 / down as f32
                 } else {
                     let along = (frame - down) as f32 / back as f32;
                     1.0 - along * along * (3.0 - 2.0 * along)
                 };
-                let gain = 1.0 - depth * gone;
-                *left *= gain;
-                *right *= gain;
+                1.0 - depth * gone
+            })
+            .collect();
+        let onset = |kick: f64| (kick * f64::from(RATE)).round() as i64;
+        for side in sides {
+            for (number, &kick) in self.kicks.iter().enumerate() {
+                let onset_here = onset(kick);
+                // The next kick takes over.
+                let next = self.kicks.get(number + 1).map_or(i64::MAX, |&kick| onset(kick));
+                let length = gains.len().min((next - onset_here) as usize);
+                let skipped = usize::try_from(start - onset_here).unwrap_or(0).min(length);
+                let from = usize::try_from(onset_here - start).unwrap_or(0).min(side.len());
+                for (sample, gain) in side[from..].iter_mut().zip(&gains[skipped..length]) {
+                    *sample *= gain;
+                }
             }
         }
     }
@@ -102,8 +110,7 @@ impl Console {
             .map(|(left, right)| {
                 let mut power = 1e-12_f32;
                 for (l, r) in left.iter().zip(right) {
-                    lows[0] += low * (l - lows[0]);
-                    lows[1] += low * (r - lows[1]);
+                    lows = [lows[0] * (1.0 - low) + low * l, lows[1] * (1.0 - low) + low * r];
                     power += (l - lows[0]).powi(2) + (r - lows[1]).powi(2);
                 }
                 let db = 10.0 * (power / (2 * left.len()) as f32).log10();
@@ -123,35 +130,49 @@ impl Console {
     }
 
     /// Colours a bus and applies the glue. Every step is linear and the same for all buses, so that stems still add up.
-    pub(super) fn finish(&self, gains: &[f32], [left, right]: [&mut [f32]; 2]) {
+    pub(super) fn finish(&self, gains: &[f32], bus: &mut Stereo) {
+        let [left, right] = bus.sides();
         if let Some(era) = self.era {
             era.colour([&mut *left, &mut *right]);
         }
-        for side in [left, right] {
-            if self.warmth > 0.01 {
-                self.warm(side);
-            }
-            for (step, samples) in side.chunks_mut(GLUE_STEP).enumerate() {
-                let Some(&to) = gains.get(step) else { break };
-                let from = if step == 0 { to } else { gains[step - 1] };
-                for (i, sample) in samples.iter_mut().enumerate() {
-                    *sample *= from + (to - from) * (i + 1) as f32 / GLUE_STEP as f32;
+        if self.warmth > 0.01 {
+            self.warm([&mut *left, &mut *right]);
+        }
+        let before = gains.first().into_iter().chain(gains);
+        for (((left, right), from), to) in
+            left.chunks_mut(GLUE_STEP).zip(right.chunks_mut(GLUE_STEP)).zip(before).zip(gains)
+        {
+            let ramp: [f32; GLUE_STEP] = std::array::from_fn(|i| {
+                from + (to - from) * (i as i32 + 1) as f32 * (1.0 / GLUE_STEP as f32)
+            });
+            for side in [left, right] {
+                for (sample, gain) in side.iter_mut().zip(&ramp) {
+                    *sample *= gain;
                 }
             }
         }
     }
 
     /// Two shelves: lows below 120 Hz a little up, highs above 7 kHz down.
-    fn warm(&self, side: &mut [f32]) {
-        let share = |hz: f64| 1.0 - (-std::f64::consts::TAU * hz / f64::from(RATE)).exp();
+    fn warm(&self, sides: [&mut [f32]; 2]) {
+        let share = |hz: f32| 1.0 - (-std::f32::consts::TAU * hz / RATE).exp();
         let (low, high) = (share(120.0), share(7000.0));
-        let (up, down) = (0.2 * f64::from(self.warmth), 0.5 * f64::from(self.warmth));
-        let (mut lows, mut mids) = (0.0_f64, 0.0_f64);
-        for sample in side {
-            let x = f64::from(*sample);
-            lows += low * (x - lows) + 1e-30;
-            mids += high * (x - mids) + 1e-30;
-            *sample = (x + up * lows - down * (x - mids)) as f32;
-        }
+        let (up, down) = (0.2 * self.warmth, 0.5 * self.warmth);
+        let mut state = [[Lanes::default(); 2]; 2];
+        sweep(
+            sides,
+            #[inline(always)]
+            |blocks| {
+                let [left, right] = blocks;
+                for (left, right) in left.iter_mut().zip(right) {
+                    for (sample, [lows, mids]) in [left, right].into_iter().zip(&mut state) {
+                        let x = *sample;
+                        *lows = *lows * (1.0 - low) + (x * low + BARELY);
+                        *mids = *mids * (1.0 - high) + (x * high + BARELY);
+                        *sample = x + *lows * up - (x - *mids) * down;
+                    }
+                }
+            },
+        );
     }
 }

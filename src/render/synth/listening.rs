@@ -64,7 +64,7 @@ fn pitch(at: f64, seconds: f64, pitch: i32, velocity: f32) -> Note {
 fn one(instrument: Instrument, tone: i32, held: f64, velocity: f32, seconds: f64) -> Stereo {
     let notes = vec![pitch(0.05, held, tone, velocity)];
     track(instrument, Duty::Ground, notes)
-        .render(span(seconds), &console(), &Spares::new(span(seconds).total), &|| true)
+        .render(span(seconds), &console(), &Spares::default(), &|| true)
         .unwrap()
 }
 
@@ -149,10 +149,10 @@ fn at_work(who: Instrument, duty: Duty) -> Stereo {
     let span = span(5.0);
     let console = console();
     let sound =
-        track(who, duty, work(who, duty)).render(span, &console, &Spares::new(span.total), &|| true).unwrap();
+        track(who, duty, work(who, duty)).render(span, &console, &Spares::default(), &|| true).unwrap();
     let mut desk = Desk::new(span.total, false);
-    desk.add(who, sound);
-    desk.into_buses().0.finish(&console, &[], 0, &|| true).unwrap()
+    desk.add(who, sound, &Spares::default());
+    desk.into_buses().0.finish(&console, &[], 0, &|| true).unwrap().0
 }
 
 fn peak(samples: &[f32]) -> f32 {
@@ -346,7 +346,7 @@ fn every_kit_has_every_drum() {
         for drum in Drum::ALL {
             let note = Note::new(0.0, 0.5, Tone::Hit(drum), 0.8);
             let sound = track(who, Duty::Ground, vec![note])
-                .render(span(6.0), &console(), &Spares::new(span(6.0).total), &|| true)
+                .render(span(6.0), &console(), &Spares::default(), &|| true)
                 .unwrap();
             let loudest = peak(&sound.left).max(peak(&sound.right));
             assert!(loudest > 0.004, "{}: {drum:?} peaks at {loudest}", who.name());
@@ -379,7 +379,8 @@ fn a_console_is_fair_to_stems() {
         melody: true,
         ..console()
     };
-    let stage = Stage { threads: NonZeroUsize::MIN, watch: &Silent };
+    let spares = Spares::default();
+    let stage = Stage { threads: NonZeroUsize::MIN, spares: &spares, watch: &Silent };
     let (plain, _) = stage.perform(&tracks, span(5.0), &console, false).unwrap();
     let (mix, stems) = stage.perform(&tracks, span(5.0), &console, true).unwrap();
     assert_eq!(plain, mix);

@@ -1,11 +1,15 @@
 //! From tracks to the sound of a section: levels, places and the room.
+#![allow(clippy::inline_always, reason = "what runs in the widest registers must be compiled for them")]
 
 use super::{
     console::Console,
     instrument::{GROUPS, Instrument, Strip},
-    reverb::{BLOCK, Reverb},
+    lanes::Lanes,
+    reverb::Reverb,
+    ring::BLOCK,
     score::Duty,
-    stretches::{Lanes, each, sweep},
+    spares::Spares,
+    stretches::sweep,
     track::Stereo,
     voices::{Filter, RATE, pan},
 };
@@ -13,7 +17,7 @@ use super::{
 /// Level of the whole, so that full arrangements stay below full scale.
 const MASTER: f32 = 0.42;
 /// -360 dB: keeps the filters from denormal numbers in silence, in which processors are many times slower.
-const BARELY: f32 = 1e-18;
+pub(super) const BARELY: f32 = 1e-18;
 /// Below this, in hertz, a track is mono.
 const MONO_BELOW: f32 = 120.0;
 
@@ -25,10 +29,13 @@ pub(super) struct Bus {
 }
 
 impl Bus {
-    /// A bus with its first track.
-    fn with(track: Stereo, send: f32) -> Self {
-        let sent = |side: &[f32]| side.iter().map(|sample| send * sample).collect();
-        Self { send: Stereo { left: sent(&track.left), right: sent(&track.right) }, dry: track }
+    /// A bus with its first track, and a buffer for what goes to the room.
+    fn with(track: Stereo, send: f32, mut buffer: Stereo) -> Self {
+        for (wet, dry) in [(&mut buffer.left, &track.left), (&mut buffer.right, &track.right)] {
+            wet.clear();
+            wet.extend(dry.iter().map(|sample| send * sample));
+        }
+        Self { dry: track, send: buffer }
     }
 
     /// Left and right without the room.
@@ -50,14 +57,14 @@ impl Bus {
     }
 
     /// Dry sound and the room's answer together, coloured and with the glue's `gains`. The rendering starts `start` frames into
-    /// the piece. `goes_on` is asked now and then; `None` when it says no.
+    /// the piece. `goes_on` is asked now and then; `None` when it says no. Also gives back what is no longer needed.
     pub(super) fn finish(
         self,
         console: &Console,
         gains: &[f32],
         start: i64,
         goes_on: &dyn Fn() -> bool,
-    ) -> Option<Stereo> {
+    ) -> Option<(Stereo, Stereo)> {
         const ASK_EVERY: usize = 1 << 14;
         let Self { mut dry, send } = self;
         let room = &console.room;
@@ -77,8 +84,8 @@ impl Bus {
                 }
             }
         }
-        console.finish(gains, [&mut dry.left, &mut dry.right]);
-        Some(dry)
+        console.finish(gains, &mut dry);
+        Some((dry, send))
     }
 }
 
@@ -96,28 +103,27 @@ impl Desk {
         Self { frames, mix: None, groups: vec![None; GROUPS.len()], stems }
     }
 
-    /// Takes a track that went through its channel, and gives it back when it is not needed. Tracks must come in the same order each
-    /// time for the same bytes.
-    pub(super) fn add(&mut self, instrument: Instrument, track: Stereo) -> Option<Stereo> {
+    /// Takes a track that went through its channel. Tracks must come in the same order each time for the same bytes.
+    pub(super) fn add(&mut self, instrument: Instrument, track: Stereo, spares: &Spares) {
         let send = instrument.strip().send;
         if self.stems {
             match &mut self.groups[instrument.group()] {
                 Some(group) => group.add(&track, send),
-                group => *group = Some(Bus::with(track.clone(), send)),
+                group => *group = Some(Bus::with(track.clone(), send, spares.buffer(self.frames))),
             }
         }
         if let Some(mix) = &mut self.mix {
             mix.add(&track, send);
-            return Some(track);
+            return spares.put(track);
         }
         // Memory that is first read and then written costs twice: the first track is the start of the mix.
-        self.mix = Some(Bus::with(track, send));
-        None
+        self.mix = Some(Bus::with(track, send, spares.buffer(self.frames)));
     }
 
     /// The mix and the groups, as far as they have tracks.
     pub(super) fn into_buses(self) -> (Bus, Vec<Option<Bus>>) {
-        (self.mix.unwrap_or_else(|| Bus::with(Stereo::silence(self.frames), 0.0)), self.groups)
+        let silence = || Stereo::silence(self.frames);
+        (self.mix.unwrap_or_else(|| Bus { dry: silence(), send: silence() }), self.groups)
     }
 }
 
@@ -149,40 +155,56 @@ pub(super) fn channel(
 fn shape(track: &mut Stereo, strip: Strip, presence: f32, gain: f32) {
     const PRESENCE_HZ: f32 = 2600.0;
     const PRESENCE_Q: f32 = 0.8;
-    let gain = MASTER * gain;
-    let (to_left, to_right) = pan(strip.place);
-    let mono = 1.0 - (-std::f32::consts::TAU * MONO_BELOW / RATE).exp();
     let mut rumble = [Filter::new(strip.high_pass, 0.7); 2];
     let mut bells = [Filter::new(PRESENCE_HZ, PRESENCE_Q); 2];
     let lift = (presence - 1.0) / PRESENCE_Q;
-    let mut low_side = Lanes::default();
+    let mut seat = Seat::new(strip.place, MASTER * gain);
+    // What has no presence to set is spared the filters for it.
+    if lift == 0.0 {
+        return sweep(
+            track.sides(),
+            #[inline(always)]
+            |[left, right]| {
+                for (left, right) in left.iter_mut().zip(right) {
+                    let both = [rumble[0].next(*left).high, rumble[1].next(*right).high];
+                    [*left, *right] = seat.take(both);
+                }
+            },
+        );
+    }
     sweep(
         track.sides(),
         #[inline(always)]
-        |blocks| {
-            each(
-                blocks,
-                &mut rumble,
-                #[inline(always)]
-                |x, filter| filter.next(x).high,
-            );
-            if lift != 0.0 {
-                each(
-                    blocks,
-                    &mut bells,
-                    #[inline(always)]
-                    |x, filter| x + filter.next(x).band * lift,
-                );
-            }
-            let [left, right] = blocks;
+        |[left, right]| {
             for (left, right) in left.iter_mut().zip(right) {
-                let (l, r) = (*left * to_left, *right * to_right);
-                let (middle, side) = ((l + r) * 0.5, (l - r) * 0.5);
-                low_side = low_side * (1.0 - mono) + (side * mono + BARELY);
-                let side = side - low_side;
-                *left = (middle + side) * gain;
-                *right = (middle - side) * gain;
+                let [l, r] = [rumble[0].next(*left).high, rumble[1].next(*right).high];
+                let both = [l + bells[0].next(l).band * lift, r + bells[1].next(r).band * lift];
+                [*left, *right] = seat.take(both);
             }
         },
     );
+}
+
+/// A place between left and right, from which lows come mono.
+struct Seat {
+    pan: [f32; 2],
+    gain: f32,
+    low_share: f32,
+    low_side: Lanes,
+}
+
+impl Seat {
+    fn new(place: f32, gain: f32) -> Self {
+        let low_share = 1.0 - (-std::f32::consts::TAU * MONO_BELOW / RATE).exp();
+        Self { pan: pan(place).into(), gain, low_share, low_side: Lanes::default() }
+    }
+
+    #[inline(always)]
+    fn take(&mut self, [left, right]: [Lanes; 2]) -> [Lanes; 2] {
+        let (left, right) = (left * self.pan[0], right * self.pan[1]);
+        let (middle, side) = ((left + right) * 0.5, (left - right) * 0.5);
+        self.low_side = self.low_side * (1.0 - self.low_share) + (side * self.low_share + BARELY);
+        let side = side - self.low_side;
+        [(middle + side) * self.gain, (middle - side) * self.gain]
+    }
 }

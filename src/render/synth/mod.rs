@@ -11,6 +11,7 @@ mod voices;
 mod effects;
 mod space;
 mod era;
+mod ring;
 mod reverb;
 mod track;
 mod console;
@@ -24,7 +25,7 @@ mod tests;
 #[cfg(test)]
 mod listening;
 
-use std::num::NonZeroUsize;
+use std::{num::NonZeroUsize, sync::Arc};
 
 use super::{Engine, EngineError, Limits, Played, Rendered, SectionSpec, Stem, Watch};
 use crate::{
@@ -37,6 +38,7 @@ use era::Era;
 use instrument::{GROUPS, Instrument};
 use score::{Duty, ScoreError, Tone};
 use space::Room;
+use spares::Spares;
 use stage::Stage;
 use style::{Book, Drum, Style};
 use track::{Span, Stereo, Track};
@@ -48,16 +50,17 @@ const RING_SECONDS: f64 = 8.0;
 /// Fade of a texture that starts or ends inside the piece, in seconds.
 const TEXTURE_FADE_SECONDS: f64 = 1.2;
 
-/// The built-in engine.
+/// The built-in engine. It holds up to 96 MiB from one section to the next.
 #[derive(Clone, Debug)]
 pub struct Synth {
     threads: NonZeroUsize,
+    spares: Arc<Spares>,
 }
 
 impl Synth {
     /// An engine that renders a section on up to `threads` threads; 0 counts as 1. The number changes nothing but the time.
     pub fn new(threads: usize) -> Self {
-        Self { threads: NonZeroUsize::new(threads).unwrap_or(NonZeroUsize::MIN) }
+        Self { threads: NonZeroUsize::new(threads).unwrap_or(NonZeroUsize::MIN), spares: Arc::default() }
     }
 }
 
@@ -102,10 +105,10 @@ impl Engine for Synth {
             section: id,
             reason: error.to_string(),
         })?;
-        let stage = Stage { threads: self.threads, watch };
-        let (mut mix, mut groups) = stage
-            .perform(&part.tracks, part.span, &part.console, section.stems)
-            .ok_or(EngineError::Cancelled)?;
+        let stage = Stage { threads: self.threads, spares: &self.spares, watch };
+        let performed = stage.perform(&part.tracks, part.span, &part.console, section.stems);
+        self.spares.shrink();
+        let (mut mix, mut groups) = performed.ok_or(EngineError::Cancelled)?;
         for sound in std::iter::once(&mut mix).chain(groups.iter_mut().flatten()) {
             fade_out(sound, part.fade);
         }

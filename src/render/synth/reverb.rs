@@ -5,11 +5,16 @@
 //! Linear and started from silence, so the tails of sections rendered apart, and those of stems, add up to the tail of the whole.
 #![allow(clippy::inline_always, reason = "what runs in the widest registers must be compiled for them")]
 
-use super::{lanes::widest, space::Room};
+use super::{
+    lanes::{LANES, Lanes, turn, widest},
+    ring::{BLOCK, Frames, Ring},
+    space::Room,
+    voices::sine,
+};
 
-/// Frames that are worked on at a time; no delay is shorter.
-pub(super) const BLOCK: usize = 64;
 const LINES: usize = 16;
+/// The lines are worked on in vectors.
+const HALVES: usize = LINES / LANES;
 /// Delay of each line of a hall in frames at 48 kHz: primes, 23 to 71 ms, long and short ones in turn.
 const FRAMES: [usize; LINES] =
     [1103, 2417, 1327, 2683, 1549, 2939, 1783, 3181, 1999, 3407, 2179, 1213, 2543, 1447, 2801, 1663];
@@ -28,52 +33,20 @@ const SWING_HZ: [f64; 4] = [0.53, 0.67, 0.79, 0.91];
 const BARELY: f32 = 1e-18;
 const RATE: f64 = 48_000.0;
 
-type Frames = [f32; BLOCK];
-
-/// A ring of past samples, read and written a block at a time.
-#[derive(Clone, Debug)]
-struct Delay {
-    past: Vec<f32>,
-    at: usize,
-}
-
-impl Delay {
-    /// Holds `frames` frames and a block.
-    fn new(frames: usize) -> Self {
-        Self { past: vec![0.0; frames + BLOCK], at: 0 }
-    }
-
-    /// Writes what comes next.
-    fn push(&mut self, block: &[f32]) {
-        let (first, second) = block.split_at(block.len().min(self.past.len() - self.at));
-        self.past[self.at..self.at + first.len()].copy_from_slice(first);
-        self.past[..second.len()].copy_from_slice(second);
-        self.at = (self.at + block.len()) % self.past.len();
-    }
-
-    /// Copies frames that were written, from `back` frames before the next one on.
-    fn read(&self, back: usize, into: &mut [f32]) {
-        let from = (self.at + self.past.len() - back) % self.past.len();
-        let (first, second) = into.split_at_mut(into.len().min(self.past.len() - from));
-        first.copy_from_slice(&self.past[from..from + first.len()]);
-        second.copy_from_slice(&self.past[..second.len()]);
-    }
-}
-
 /// The reverberator.
 #[derive(Clone, Debug)]
 pub(super) struct Reverb {
     /// Frames since the start of the piece.
     now: i64,
-    pre: [Delay; 2],
+    pre: [Ring; 2],
     pre_frames: usize,
     early: [[(usize, f32); 6]; 2],
-    diffusers: [[(Delay, usize); 4]; 2],
-    lines: [(Delay, usize); LINES],
+    diffusers: [[(Ring, usize); 4]; 2],
+    lines: [(Ring, usize); LINES],
     /// Feedback gain of each line.
-    gains: [f32; LINES],
+    gains: [Lanes; HALVES],
     /// State and strength of each line's damping.
-    damped: [f32; LINES],
+    damped: [Lanes; HALVES],
     damping: f32,
     /// High-pass at the input: no rumble in the room.
     low: [f32; 2],
@@ -88,21 +61,22 @@ impl Reverb {
         let one_pole = |hz: f64| (-std::f64::consts::TAU * hz / RATE).exp() as f32;
         let frames = |ms: f64| (0.001 * ms * RATE) as usize;
         let lengths = FRAMES.map(|frames| (frames as f64 * room.size) as usize | 1);
+        let gains = lengths.map(|frames| 10f64.powf(-3.0 * frames as f64 / RATE / room.seconds) as f32);
         let pre_frames = frames(room.pre_delay_ms);
         let latest = frames(42.0 * room.size);
         Self {
             now: start,
-            pre: std::array::from_fn(|_| Delay::new(pre_frames + latest + BLOCK)),
+            pre: std::array::from_fn(|_| Ring::new(pre_frames + latest + BLOCK)),
             pre_frames,
             early: EARLY.map(|side| {
                 side.map(|(ms, level)| {
                     (pre_frames + frames(ms * room.size), (0.5 * level * room.early) as f32)
                 })
             }),
-            diffusers: DIFFUSERS.map(|side| side.map(|frames| (Delay::new(frames), frames))),
-            lines: lengths.map(|frames| (Delay::new(frames + 2 * SWING + 2), frames)),
-            gains: lengths.map(|frames| 10f64.powf(-3.0 * frames as f64 / RATE / room.seconds) as f32),
-            damped: [0.0; LINES],
+            diffusers: DIFFUSERS.map(|side| side.map(|frames| (Ring::new(frames), frames))),
+            lines: lengths.map(|frames| (Ring::new(frames + 2 * SWING + 2), frames)),
+            gains: std::array::from_fn(|half| Lanes(gains.as_chunks().0[half])),
+            damped: [Lanes::default(); HALVES],
             damping: one_pole(room.damping_hz),
             low: [0.0; 2],
             low_share: 1.0 - one_pole(room.low_hz),
@@ -112,7 +86,7 @@ impl Reverb {
         }
     }
 
-    /// What the room answers to the next frames, up to a block of them.
+    /// What the room answers to the next frames, a block of them; only the last block may be shorter.
     pub(super) fn answer(&mut self, input: [&[f32]; 2]) -> [Frames; 2] {
         widest(
             #[inline(always)]
@@ -122,135 +96,145 @@ impl Reverb {
 
     #[inline(always)]
     fn respond(&mut self, input: [&[f32]; 2]) -> [Frames; 2] {
-        let count = input[0].len().min(BLOCK);
+        self.hear(input);
         let mut answer = [[0.0; BLOCK]; 2];
-        let mut thick = [[0.0; BLOCK]; 2];
-        for (side, samples) in input.into_iter().enumerate() {
-            let mut fresh = [0.0; BLOCK];
-            for (fresh, &sample) in fresh.iter_mut().zip(samples) {
-                self.low[side] += self.low_share * (sample - self.low[side]) + BARELY;
-                *fresh = sample - self.low[side];
-            }
-            self.pre[side].push(&fresh[..count]);
-        }
-        let mut heard = [0.0; BLOCK];
-        for (side, taps) in self.early.iter().enumerate() {
+        for (side, (answer, taps)) in answer.iter_mut().zip(&self.early).enumerate() {
             for (number, &(frames, level)) in taps.iter().enumerate() {
                 // The first three come from the sound's own side.
-                self.pre[(side + number / 3) % 2].read(frames + count, &mut heard[..count]);
-                for (sum, sample) in answer[side].iter_mut().zip(&heard) {
+                let heard: Frames = self.pre[(side + number / 3) % 2].read(frames + BLOCK);
+                for (sum, sample) in answer.iter_mut().zip(&heard) {
                     *sum += level * sample;
                 }
             }
         }
-        for (side, thick) in thick.iter_mut().enumerate() {
-            self.pre[side].read(self.pre_frames + count, &mut thick[..count]);
-            for (delay, frames) in &mut self.diffusers[side] {
+        let mut thick: [Frames; 2] = [0, 1].map(|side: usize| self.pre[side].read(self.pre_frames + BLOCK));
+        for (thick, diffusers) in thick.iter_mut().zip(&mut self.diffusers) {
+            for (delay, frames) in diffusers {
                 let mut fresh = [0.0; BLOCK];
-                delay.read(*frames, &mut heard[..count]);
+                let heard: Frames = delay.read(*frames);
                 for ((sample, fresh), &old) in thick.iter_mut().zip(&mut fresh).zip(&heard) {
                     *fresh = *sample - DIFFUSION * old;
                     *sample = old + DIFFUSION * *fresh;
                 }
-                delay.push(&fresh[..count]);
+                delay.push(&fresh);
             }
         }
-        let mut lines = self.circulate(count);
-        for i in 0..BLOCK {
-            let (mut left, mut right) = (0.0, 0.0);
-            for group in lines.chunks_exact(4) {
-                left += group[0][i] - group[2][i];
-                right += group[1][i] - group[3][i];
-            }
-            let (middle, apart) = (0.5 * (left + right), 0.5 * self.width * (left - right));
-            answer[0][i] += self.level * (middle + apart);
-            answer[1][i] += self.level * (middle - apart);
-        }
-        mix::<8>(&mut lines);
-        mix::<4>(&mut lines);
-        mix::<2>(&mut lines);
-        mix::<1>(&mut lines);
-        for (number, (line, (delay, _))) in lines.iter_mut().zip(&mut self.lines).enumerate() {
-            for (sample, fresh) in line.iter_mut().zip(&thick[number % 2]) {
-                // The matrix is orthonormal with a quarter of its entries' size.
-                *sample = 0.25 * *sample + fresh;
-            }
-            delay.push(&line[..count]);
-        }
-        self.now += count as i64;
+        self.circulate(&thick, &mut answer);
+        self.now += BLOCK as i64;
         answer
     }
 
-    /// Damps what comes out of the lines, all of them a frame at a time: what each waits for, the others do not.
+    /// Takes in what comes next, without rumble.
     #[inline(always)]
-    fn damp(&mut self, lines: &mut [Frames; LINES], count: usize) {
-        const FEW: usize = 8;
+    fn hear(&mut self, input: [&[f32]; 2]) {
+        let mut fresh = [[0.0; BLOCK]; 2];
+        for (fresh, samples) in fresh.iter_mut().zip(input) {
+            for (fresh, sample) in fresh.iter_mut().zip(samples) {
+                *fresh = *sample;
+            }
+        }
+        let share = self.low_share;
+        let mut low = self.low;
+        let [left, right] = &mut fresh;
+        for (left, right) in left.iter_mut().zip(right) {
+            for (low, sample) in low.iter_mut().zip([left, right]) {
+                *low = *low * (1.0 - share) + (share * *sample + BARELY);
+                *sample -= *low;
+            }
+        }
+        self.low = low;
+        for (pre, fresh) in self.pre.iter_mut().zip(&fresh) {
+            pre.push(fresh);
+        }
+    }
+
+    /// Adds what comes out of the lines to the answer, and feeds it back to them with what is fresh.
+    #[inline(always)]
+    fn circulate(&mut self, fresh: &[Frames; 2], answer: &mut [Frames; 2]) {
+        let mut lines = self.lines_end();
         let (keep, take) = (self.damping, 1.0 - self.damping);
         let mut damped = self.damped;
-        for start in (0..count).step_by(FEW) {
-            let mut frames = [[0.0_f32; LINES]; FEW];
-            for (number, line) in lines.iter().enumerate() {
-                for (frame, sample) in frames.iter_mut().zip(&line[start..start + FEW]) {
-                    frame[number] = *sample;
-                }
+        for start in (0..BLOCK).step_by(LANES) {
+            let mut out = [Lanes::default(); LINES];
+            for (out, line) in out.iter_mut().zip(&lines) {
+                *out = Lanes::at(line, start);
             }
-            for frame in frames.iter_mut().take(count - start) {
-                for ((sample, damped), gain) in frame.iter_mut().zip(&mut damped).zip(&self.gains) {
-                    *damped = keep * *damped + take * *sample;
-                    *sample = gain * *damped;
+            // All lines a frame at a time: what each waits for, the others do not.
+            for ((frames, damped), gains) in
+                out.as_chunks_mut().0.iter_mut().zip(&mut damped).zip(&self.gains)
+            {
+                turn(frames);
+                for frame in &mut *frames {
+                    *damped = *damped * keep + *frame * take;
+                    *frame = *damped * *gains;
                 }
+                turn(frames);
             }
-            for (number, line) in lines.iter_mut().enumerate() {
-                for (frame, sample) in frames.iter().zip(&mut line[start..start + FEW]) {
-                    *sample = frame[number];
-                }
+            let (mut left, mut right) = (Lanes::default(), Lanes::default());
+            for group in out.chunks_exact(4) {
+                left = left + (group[0] - group[2]);
+                right = right + (group[1] - group[3]);
+            }
+            let (middle, apart) = ((left + right) * 0.5, (left - right) * (0.5 * self.width));
+            for (side, sum) in answer.iter_mut().zip([middle + apart, middle - apart]) {
+                (Lanes::at(side, start) + sum * self.level).put(side, start);
+            }
+            mix::<8>(&mut out);
+            mix::<4>(&mut out);
+            mix::<2>(&mut out);
+            mix::<1>(&mut out);
+            let fresh = [0, 1].map(|side: usize| Lanes::at(&fresh[side], start));
+            for (number, (line, out)) in lines.iter_mut().zip(out).enumerate() {
+                // The matrix is orthonormal with a quarter of its entries' size.
+                (out * 0.25 + fresh[number % 2]).put(line, start);
             }
         }
         self.damped = damped;
+        for (line, (delay, _)) in lines.iter().zip(&mut self.lines) {
+            delay.push(line);
+        }
     }
 
-    /// What comes out of the lines, damped.
+    /// What comes out of the lines.
     #[inline(always)]
-    fn circulate(&mut self, count: usize) -> [Frames; LINES] {
+    fn lines_end(&self) -> [Frames; LINES] {
         let mut lines = [[0.0; BLOCK]; LINES];
-        let mut heard = [0.0; BLOCK + 2 * SWING + 2];
         for (number, ((delay, length), line)) in self.lines.iter().zip(&mut lines).enumerate() {
             if number % 4 != 0 {
-                delay.read(*length, &mut line[..count]);
+                *line = delay.read(*length);
                 continue;
             }
             // From the furthest point of the swing on.
-            let reach = 2 * SWING + 1;
-            delay.read(length + reach, &mut heard[..count + reach]);
+            let heard: [f32; BLOCK + 2 * SWING + 2] = delay.read(length + 2 * SWING + 1);
             let hz = SWING_HZ[number / 4];
             let swing = |frame: i64| {
                 let turns = hz * frame as f64 / RATE;
-                SWING as f32 * (1.0 + (std::f64::consts::TAU * turns.fract()).sin() as f32)
+                SWING as f32 * (1.0 + sine((turns - turns.floor()) as f32))
             };
-            // Straight from block to block: it moves by less than a tenth of a frame.
-            let from = swing(self.now);
-            let step = 1.0 + (swing(self.now + BLOCK as i64) - from) / BLOCK as f32;
-            for (i, sample) in line.iter_mut().enumerate().take(count) {
+            // Straight from block to block: it moves by less than a tenth of a frame, so that three samples are enough.
+            let (from, to) = (swing(self.now), swing(self.now + BLOCK as i64));
+            let whole = from.min(to) as usize;
+            let (from, step) = (from - whole as f32, (to - from) / BLOCK as f32);
+            let [first, second, third] = [0, 1, 2].map(|i| &heard[whole + i..whole + i + BLOCK]);
+            for (i, (line, ((first, second), third))) in
+                line.iter_mut().zip(first.iter().zip(second).zip(third)).enumerate()
+            {
                 let at = from + step * i as f32;
-                let whole = at as usize;
-                let part = at - whole as f32;
-                *sample = heard[whole] + part * (heard[whole + 1] - heard[whole]);
+                let (near, far) = ((1.0 - at).max(0.0), (at - 1.0).max(0.0));
+                *line = second + (near * (first - second) + far * (third - second));
             }
         }
-        self.damp(&mut lines, count);
         lines
     }
 }
 
 /// One of the four steps of a Hadamard matrix of order 16: sums and differences of lines `SPAN` apart.
 #[inline(always)]
-fn mix<const SPAN: usize>(lines: &mut [Frames; LINES]) {
+fn mix<const SPAN: usize>(lines: &mut [Lanes; LINES]) {
     for pair in lines.chunks_exact_mut(2 * SPAN) {
         let (first, second) = pair.split_at_mut(SPAN);
-        for (first, second) in first.iter_mut().zip(second) {
-            for (a, b) in first.iter_mut().zip(second) {
-                (*a, *b) = (*a + *b, *a - *b);
-            }
+        for (a, b) in first.iter_mut().zip(second) {
+            (*a, *b) = (*a + *b, *a - *b);
         }
     }
 }

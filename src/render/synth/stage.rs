@@ -26,6 +26,7 @@ const REPORT_EVERY: Duration = Duration::from_millis(60);
 /// Those who render and the one who watches.
 pub(super) struct Stage<'a> {
     pub(super) threads: NonZeroUsize,
+    pub(super) spares: &'a Spares,
     pub(super) watch: &'a dyn Watch,
 }
 
@@ -56,20 +57,16 @@ impl Stage<'_> {
         let notes: usize = tracks.iter().map(|track| track.weight(span)).sum();
         let total = notes + buses * (span.total / (1 << 14) + 1);
         let progress = Progress::default();
-        let spares = Spares::new(span.total);
         let desk = self.each(
             tracks,
-            |track| track.render(span, console, &spares, &|| progress.goes_on()),
+            |track| track.render(span, console, self.spares, &|| progress.goes_on()),
             &progress,
             total,
             Desk::new(span.total, stems),
             |desk, number, sound| {
-                if let Some(spare) = desk.add(tracks[number].instrument(), sound) {
-                    spares.put(spare);
-                }
+                desk.add(tracks[number].instrument(), sound, self.spares);
             },
         )?;
-        drop(spares);
         let (mix, buses) = desk.into_buses();
         let glue = console.glue(&mix);
         let groups = buses.len();
@@ -85,7 +82,9 @@ impl Stage<'_> {
             &buses,
             |bus| {
                 let bus = bus.lock().ok()?.take()?;
-                bus.finish(console, &glue, span.start, &|| progress.goes_on())
+                let (sound, spare) = bus.finish(console, &glue, span.start, &|| progress.goes_on())?;
+                self.spares.put(spare);
+                Some(sound)
             },
             &progress,
             total,

@@ -5,68 +5,18 @@
 //! of that is thrown away: by then the filters remember nothing that could be heard of having started anywhere.
 #![allow(clippy::inline_always, reason = "what runs in the widest registers must be compiled for them")]
 
-use std::ops::{Add, Mul, Sub};
-
 use super::{
-    lanes::widest,
-    voices::{Filter, RATE},
+    lanes::{LANES, Lanes, turn, widest},
+    voices::RATE,
 };
 
-const LANES: usize = 8;
 /// Frames of a stretch that are worked on at a time.
 const FRAMES: usize = 64;
 /// Frames before a stretch in which filters settle: a quarter of a second. What rings at 22 Hz without resonance falls by 200 dB.
 const SETTLING: usize = (RATE as usize / 4).next_multiple_of(FRAMES);
 
-/// A frame of each stretch.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Lanes([f32; LANES]);
-
 /// A few frames of each stretch.
 pub(super) type Block = [Lanes; FRAMES];
-
-impl Lanes {
-    #[inline(always)]
-    fn with(self, other: Self, work: impl Fn(f32, f32) -> f32) -> Self {
-        Self(std::array::from_fn(|lane| work(self.0[lane], other.0[lane])))
-    }
-}
-
-impl Add for Lanes {
-    type Output = Self;
-
-    #[inline(always)]
-    fn add(self, other: Self) -> Self {
-        self.with(other, |a, b| a + b)
-    }
-}
-
-impl Sub for Lanes {
-    type Output = Self;
-
-    #[inline(always)]
-    fn sub(self, other: Self) -> Self {
-        self.with(other, |a, b| a - b)
-    }
-}
-
-impl Add<f32> for Lanes {
-    type Output = Self;
-
-    #[inline(always)]
-    fn add(self, offset: f32) -> Self {
-        Self(self.0.map(|a| a + offset))
-    }
-}
-
-impl Mul<f32> for Lanes {
-    type Output = Self;
-
-    #[inline(always)]
-    fn mul(self, factor: f32) -> Self {
-        Self(self.0.map(|a| a * factor))
-    }
-}
 
 /// Sends both sides of a track through `pass`, which gets a few frames of each stretch and then those that follow. It must be
 /// linear and settle within a quarter of a second. Give it an `#[inline(always)]` closure.
@@ -81,57 +31,83 @@ pub(super) fn sweep(sides: [&mut [f32]; 2], mut pass: impl FnMut(&mut [Block; 2]
         widest(
             #[inline(always)]
             || {
-                // What comes before the track is silence, and so is what comes after it.
                 let from = |lane: usize| (lane * stretch + start).checked_sub(SETTLING);
                 for (block, side) in blocks.iter_mut().zip([&*left, &*right]) {
-                    for lane in 0..LANES {
-                        let here = from(lane).and_then(|from| side.get(from..)).unwrap_or_default();
-                        let here = &here[..here.len().min(FRAMES)];
-                        for (frame, sample) in block.iter_mut().zip(here) {
-                            frame.0[lane] = *sample;
-                        }
-                        for frame in &mut block[here.len()..] {
-                            frame.0[lane] = 0.0;
-                        }
-                    }
+                    fetch(side, from, block);
                 }
                 pass(&mut blocks);
                 if start < SETTLING {
                     return;
                 }
                 for (block, side) in blocks.iter().zip([&mut *left, &mut *right]) {
-                    for lane in 0..LANES {
-                        let here = from(lane).and_then(|from| side.get_mut(from..)).unwrap_or_default();
-                        for (sample, frame) in here.iter_mut().zip(block) {
-                            *sample = frame.0[lane];
-                        }
-                    }
+                    put(block, from, side);
                 }
             },
         );
     }
 }
 
-/// Sends each frame of both sides through its side's filter. The sides are worked on in turns: what one waits for, the other does not.
+/// The frames of each stretch `from` where it is. What comes before the track is silence, and so is what comes after it.
 #[inline(always)]
-pub(super) fn each(
-    blocks: &mut [Block; 2],
-    filters: &mut [Filter<Lanes>; 2],
-    work: impl Fn(Lanes, &mut Filter<Lanes>) -> Lanes,
-) {
-    let [mut first, mut second] = *filters;
-    let [left, right] = blocks;
-    for (left, right) in left.iter_mut().zip(right) {
-        *left = work(*left, &mut first);
-        *right = work(*right, &mut second);
+fn fetch(side: &[f32], from: impl Fn(usize) -> Option<usize>, block: &mut Block) {
+    let mut edges = [[0.0; FRAMES]; LANES];
+    let mut rows: [&[f32; FRAMES]; LANES] = [&[0.0; FRAMES]; LANES];
+    for (lane, (row, edge)) in rows.iter_mut().zip(&mut edges).enumerate() {
+        let here = from(lane).and_then(|from| side.get(from..)).unwrap_or_default();
+        *row = here.first_chunk().unwrap_or_else(|| {
+            edge[..here.len()].copy_from_slice(here);
+            edge
+        });
     }
-    *filters = [first, second];
+    for (group, frames) in block.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
+        for (frame, row) in frames.iter_mut().zip(&rows) {
+            frame.0 = row.as_chunks().0[group];
+        }
+        turn(frames);
+    }
+}
+
+/// Puts the frames of each stretch back to where they came from.
+#[inline(always)]
+fn put(block: &Block, from: impl Fn(usize) -> Option<usize>, side: &mut [f32]) {
+    for (group, frames) in block.as_chunks::<LANES>().0.iter().enumerate() {
+        let mut frames = *frames;
+        turn(&mut frames);
+        for (lane, frame) in frames.iter().enumerate() {
+            let from = from(lane).map(|from| from + group * LANES);
+            let here = from.and_then(|from| side.get_mut(from..)).unwrap_or_default();
+            match here.first_chunk_mut() {
+                Some(here) => *here = frame.0,
+                None => here.copy_from_slice(&frame.0[..here.len()]),
+            }
+        }
+    }
+}
+
+/// Sends both sides of a track through a chain of filters each. Give it an `#[inline(always)]` closure.
+#[inline]
+pub(super) fn send<C: Copy>(sides: [&mut [f32]; 2], chain: C, work: impl Fn(Lanes, &mut C) -> Lanes) {
+    let mut chains = [chain; 2];
+    sweep(
+        sides,
+        #[inline(always)]
+        |blocks| {
+            let [mut first, mut second] = chains;
+            let [left, right] = blocks;
+            // In turns: what one side waits for, the other does not.
+            for (left, right) in left.iter_mut().zip(right) {
+                *left = work(*left, &mut first);
+                *right = work(*right, &mut second);
+            }
+            chains = [first, second];
+        },
+    );
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audio::Random;
+    use crate::{audio::Random, render::synth::voices::Filter};
 
     /// Whatever the length: as if the track had gone through one frame after the other.
     #[test]
@@ -141,9 +117,8 @@ mod tests {
             let mut noise = || -> Vec<f32> { (0..frames).map(|_| random.bipolar()).collect() };
             let (left, right) = (noise(), noise());
             let (mut swept_left, mut swept_right) = (left.clone(), right.clone());
-            let mut filters = [Filter::new(22.0, 0.7); 2];
-            sweep([&mut swept_left, &mut swept_right], |blocks| {
-                each(blocks, &mut filters, |frame, filter| filter.next(frame).high);
+            send([&mut swept_left, &mut swept_right], Filter::new(22.0, 0.7), |frame, filter| {
+                filter.next(frame).high
             });
             for (side, swept) in [(left, swept_left), (right, swept_right)] {
                 let mut filter = Filter::new(22.0, 0.7);

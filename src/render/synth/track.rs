@@ -65,21 +65,24 @@ impl Stereo {
         Self { left: vec![0.0; frames], right: vec![0.0; frames] }
     }
 
+    /// The same buffers, silent.
+    pub(super) fn cleared(mut self) -> Self {
+        for side in self.sides() {
+            side.fill(0.0);
+        }
+        self
+    }
+
     pub(super) fn sides(&mut self) -> [&mut [f32]; 2] {
         [&mut self.left, &mut self.right]
     }
 
-    fn add(&mut self, other: &Self) {
+    /// The sum of both, scaled.
+    fn mix(&mut self, other: &Self, gain: f32) {
         for (side, other) in [(&mut self.left, &other.left), (&mut self.right, &other.right)] {
             for (sample, other) in side.iter_mut().zip(other) {
-                *sample += other;
+                *sample = (*sample + other) * gain;
             }
-        }
-    }
-
-    fn scale(&mut self, gain: f32) {
-        for sample in self.left.iter_mut().chain(&mut self.right) {
-            *sample *= gain;
         }
     }
 }
@@ -122,7 +125,7 @@ impl Track {
                     sixteenth: (15.0 / console.tempo_bpm) as f32,
                 };
                 let perform = |take: usize, place: f32| {
-                    let mut sound = spares.take();
+                    let mut sound = spares.take(span.total);
                     part.play(take, span, &mut sound, spares, goes_on)?;
                     mixdown::channel(console, *instrument, (*duty, place), span.start, &mut sound);
                     Some(sound)
@@ -132,15 +135,14 @@ impl Track {
                 let mut sound = perform(first, place)?;
                 for (take, place) in takes {
                     let other = perform(take, place)?;
-                    sound.add(&other);
-                    spares.put(other);
                     // Two takes are as strong as one.
-                    sound.scale(std::f32::consts::FRAC_1_SQRT_2);
+                    sound.mix(&other, std::f32::consts::FRAC_1_SQRT_2);
+                    spares.put(other);
                 }
                 Some(sound)
             }
             Self::Texture { instrument, texture, gain_db, fade_in, fade_out } => {
-                let mut sound = spares.take();
+                let mut sound = spares.take(span.total);
                 let until = (span.lead + span.frames + fade_out).min(span.total);
                 let mut canvas = Canvas { left: &mut sound.left[..until], right: &mut sound.right[..until] };
                 if !texture.play(span.start, &mut canvas, goes_on) {
@@ -188,7 +190,7 @@ impl Part<'_> {
         let voice = self.instrument.voice();
         let strokes: Vec<(Stroke, Cue)> = (0..self.notes.len()).map(|number| self.stroke(number)).collect();
         let seed = self.random(take, "samples").bits();
-        let mut sampler = Sampler::new(voice, seed, spares.take(), strokes.iter().copied());
+        let mut sampler = Sampler::new(voice, seed, (spares, span.total), strokes.iter().copied());
         for (number, (note, (stroke, cue))) in self.notes.iter().zip(strokes).enumerate() {
             if !goes_on() {
                 return None;
@@ -197,7 +199,7 @@ impl Part<'_> {
             let late = if take == 0 { 0.0 } else { LATE_SECONDS * random.unit() };
             sampler.play(stroke, &cue, &mut random, &mut canvas_from(sound, span, note.at + late));
         }
-        spares.put_silent(sampler.into_blank());
+        sampler.leave();
         if let (Some(first), Some(last)) = (self.notes.first(), self.notes.last()) {
             let seconds = last.at + last.seconds - first.at;
             let cue = Cue { seconds: seconds as f32, velocity: 0.7, ..self.cue(first) };

@@ -1,9 +1,15 @@
 //! Chorus: copies whose delay swings, so that one sounds like several.
+#![allow(clippy::inline_always, reason = "what runs in the widest registers must be compiled for them")]
 
 use serde::Deserialize;
 
-use super::{Clock, Past, STEP};
-use crate::render::synth::{track::Stereo, voices::RATE};
+use super::{Clock, tap};
+use crate::render::synth::{
+    lanes::widest,
+    ring::{BLOCK, Ring},
+    track::Stereo,
+    voices::RATE,
+};
 
 /// A chorus.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -34,24 +40,34 @@ impl Chorus {
         let wet = self.mix / f32::from(voices).sqrt();
         for (side, apart) in [(&mut sound.left, 0.0), (&mut sound.right, 0.25)] {
             let longest_ms = SHORTEST_MS + 1.3 * f32::from(voices) + 2.0 * SWING_MS * self.depth;
-            let dry = Past::new(side, 0.001 * RATE * longest_ms);
-            for sample in side.iter_mut() {
-                *sample *= 1.0 - 0.5 * self.mix;
-            }
-            for voice in 0..voices {
-                let apart = apart + f32::from(voice) / f32::from(voices);
-                let hz = self.hz * (1.0 + 0.13 * f32::from(voice));
-                let delay = |frame: i64| {
-                    let swing = 1.0 + clock.swing(frame, hz, apart);
-                    0.001 * RATE * (SHORTEST_MS + 1.3 * f32::from(voice) + SWING_MS * self.depth * swing)
-                };
-                clock.move_evenly(side.len(), delay, |frames, delays| {
-                    let mut copy = [0.0_f32; STEP];
-                    dry.tap(frames.start, delays, &mut copy);
-                    for (sample, copy) in side[frames].iter_mut().zip(copy) {
-                        *sample += wet * copy;
-                    }
-                });
+            let mut past = Ring::new((0.001 * RATE * longest_ms) as usize + 2 * BLOCK);
+            let mut delays: Vec<_> = (0..voices)
+                .map(|voice| {
+                    let apart = apart + f32::from(voice) / f32::from(voices);
+                    let hz = self.hz * (1.0 + 0.13 * f32::from(voice));
+                    clock.moving(move |frame| {
+                        let swing = 1.0 + clock.swing(frame, hz, apart);
+                        0.001 * RATE * (SHORTEST_MS + 1.3 * f32::from(voice) + SWING_MS * self.depth * swing)
+                    })
+                })
+                .collect();
+            for block in side.chunks_mut(BLOCK) {
+                let delays = delays.iter_mut().filter_map(Iterator::next);
+                widest(
+                    #[inline(always)]
+                    || {
+                        let mut next = [0.0; BLOCK];
+                        next[..block.len()].copy_from_slice(block);
+                        past.push(&next);
+                        let mut heard = next.map(|sample| sample * (1.0 - 0.5 * self.mix));
+                        for delays in delays {
+                            for (sample, copy) in heard.iter_mut().zip(tap(&past, &delays)) {
+                                *sample += wet * copy;
+                            }
+                        }
+                        block.copy_from_slice(&heard[..block.len()]);
+                    },
+                );
             }
         }
     }

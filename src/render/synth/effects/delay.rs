@@ -1,11 +1,14 @@
 //! Echoes in time with the music.
+#![allow(clippy::inline_always, reason = "what runs in the widest registers must be compiled for them")]
 
 use serde::Deserialize;
 
 use super::Clock;
 use crate::render::synth::{
+    lanes::widest,
+    ring::{BLOCK, Frames, Ring},
     track::Stereo,
-    voices::{Filter, RATE},
+    voices::{Output, RATE, Row},
 };
 
 /// An echo.
@@ -37,30 +40,53 @@ impl Delay {
         while seconds > LONGEST {
             seconds *= 0.5;
         }
-        let back = (seconds * f64::from(RATE)).round() as usize;
+        let back = ((seconds * f64::from(RATE)).round() as usize).max(BLOCK);
         // What went in and what came out in the time between two echoes, left and right.
-        let mut heard = vec![[0.0_f32; 2]; back.max(1)];
-        let mut echoes = heard.clone();
-        let mut at = 0;
+        let [mut heard, mut echoes] = [0, 1].map(|_| [Ring::new(back), Ring::new(back)]);
         // Each echo is a little duller and thinner.
-        let mut dull = [Filter::new(4200.0, 0.6), Filter::new(4200.0, 0.6)];
-        let mut thin = [Filter::new(220.0, 0.6), Filter::new(220.0, 0.6)];
-        for (left, right) in sound.left.iter_mut().zip(&mut sound.right) {
-            let ([in_left, in_right], [echo_left, echo_right]) = (heard[at], echoes[at]);
-            let (fed_left, fed_right) = if self.ping_pong {
-                // The first echo is on the left, whatever the place of the sound.
-                (0.5 * (in_left + in_right) + self.feedback * echo_right, self.feedback.sqrt() * echo_left)
-            } else {
-                (in_left + self.feedback * echo_left, in_right + self.feedback * echo_right)
-            };
-            let left_echo = thin[0].next(dull[0].next(fed_left).low).high;
-            let right_echo =
-                if self.ping_pong { fed_right } else { thin[1].next(dull[1].next(fed_right).low).high };
-            heard[at] = [*left, *right];
-            echoes[at] = [left_echo, right_echo];
-            *left += self.level * left_echo;
-            *right += self.level * right_echo;
-            at = if at + 1 == heard.len() { 0 } else { at + 1 };
+        let (mut dull, mut thin) = (Row::new(Output::Low, 4200.0, 0.6), Row::new(Output::High, 220.0, 0.6));
+        for (left, right) in sound.left.chunks_mut(BLOCK).zip(sound.right.chunks_mut(BLOCK)) {
+            widest(
+                #[inline(always)]
+                || {
+                    let mut fed = self.fed(&heard, &echoes, back);
+                    let [first, second] = &mut fed;
+                    if self.ping_pong {
+                        dull.pass([&mut *first]);
+                        thin.pass([&mut *first]);
+                    } else {
+                        dull.pass([&mut *first, &mut *second]);
+                        thin.pass([&mut *first, &mut *second]);
+                    }
+                    for (side, (sound, fed)) in [left, right].into_iter().zip(&fed).enumerate() {
+                        let mut next = [0.0; BLOCK];
+                        next[..sound.len()].copy_from_slice(sound);
+                        heard[side].push(&next);
+                        echoes[side].push(fed);
+                        for (sample, echo) in sound.iter_mut().zip(fed) {
+                            *sample += self.level * echo;
+                        }
+                    }
+                },
+            );
         }
+    }
+
+    /// What the next echoes are made of, left and right.
+    #[inline(always)]
+    fn fed(&self, heard: &[Ring; 2], echoes: &[Ring; 2], back: usize) -> [Frames; 2] {
+        let [mut left, mut right]: [Frames; 2] = [heard[0].read(back), heard[1].read(back)];
+        let [echo_left, echo_right]: [Frames; 2] = [echoes[0].read(back), echoes[1].read(back)];
+        for ((left, right), (echo_left, echo_right)) in
+            left.iter_mut().zip(&mut right).zip(echo_left.iter().zip(&echo_right))
+        {
+            (*left, *right) = if self.ping_pong {
+                // The first echo is on the left, whatever the place of the sound.
+                (0.5 * (*left + *right) + self.feedback * echo_right, self.feedback.sqrt() * echo_left)
+            } else {
+                (*left + self.feedback * echo_left, *right + self.feedback * echo_right)
+            };
+        }
+        [left, right]
     }
 }

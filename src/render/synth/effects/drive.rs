@@ -5,12 +5,7 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use crate::render::synth::{
-    lanes::widest,
-    stretches::{each, sweep},
-    track::Stereo,
-    voices::Filter,
-};
+use crate::render::synth::{lanes::widest, stretches::send, track::Stereo, voices::Filter};
 
 /// An amplifier.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -46,18 +41,11 @@ impl Drive {
         let level = USUAL / soften(gain * USUAL);
         if self.cabinet {
             // What is muddy when it is driven goes out before.
-            let mut tight = [Filter::new(130.0, 0.6); 2];
-            sweep(
+            send(
                 sound.sides(),
+                Filter::new(130.0, 0.6),
                 #[inline(always)]
-                |blocks| {
-                    each(
-                        blocks,
-                        &mut tight,
-                        #[inline(always)]
-                        |frame, tight| tight.next(frame).high,
-                    );
-                },
+                |frame, tight| tight.next(frame).high,
             );
         }
         for side in sound.sides() {
@@ -111,55 +99,34 @@ fn saturate(side: &mut [f32], gain: f32, level: f32) {
     }
 }
 
-/// Adds the sum of `taps[k] * input[i + k]` to `out[i]`.
+/// The sum of `taps[k] * input[i + k]` at each `i`. The taps are the same from both ends.
 #[inline(always)]
 fn convolve(taps: &[f32; TAPS], input: &[f32], out: &mut [f32]) {
-    let input = &input[..out.len() + TAPS - 1];
-    for (start, taps) in (0..).step_by(4).zip(taps.chunks_exact(4)) {
-        // Four at a time, so that sums are fetched and stored less often.
-        let [first, second, third, fourth] = [0, 1, 2, 3].map(|k| &input[start + k..start + k + out.len()]);
-        for (i, sum) in out.iter_mut().enumerate() {
-            *sum += (taps[0] * first[i] + taps[1] * second[i]) + (taps[2] * third[i] + taps[3] * fourth[i]);
+    const HALF: usize = TAPS / 2;
+    let count = out.len();
+    let ends: [[&[f32]; 2]; HALF] =
+        std::array::from_fn(|k| [k, TAPS - 1 - k].map(|from| &input[from..from + count]));
+    for (i, out) in out.iter_mut().enumerate() {
+        let mut sum = 0.0;
+        for (tap, [near, far]) in taps.iter().zip(&ends) {
+            sum += tap * (near[i] + far[i]);
         }
+        *out = sum;
     }
 }
 
 /// A loudspeaker in a box: nothing below 90 Hz, a rise around 2.4 kHz, little above 4.8 kHz.
 fn speak(sound: &mut Stereo) {
-    let mut box_ = [Filter::new(95.0, 0.9); 2];
-    let mut rise = [Filter::new(2400.0, 1.1); 2];
-    let mut scoop = [Filter::new(480.0, 0.9); 2];
-    let mut top = [[Filter::new(4800.0, 0.8); 2], [Filter::new(5600.0, 0.6); 2]];
-    sweep(
+    let chain = [(95.0, 0.9), (2400.0, 1.1), (480.0, 0.9), (4800.0, 0.8), (5600.0, 0.6)];
+    send(
         sound.sides(),
+        chain.map(|(hz, q)| Filter::new(hz, q)),
         #[inline(always)]
-        |blocks| {
-            each(
-                blocks,
-                &mut box_,
-                #[inline(always)]
-                |x, filter| filter.next(x).high,
-            );
-            each(
-                blocks,
-                &mut rise,
-                #[inline(always)]
-                |x, filter| x + filter.next(x).band * 0.5,
-            );
-            each(
-                blocks,
-                &mut scoop,
-                #[inline(always)]
-                |x, filter| x - filter.next(x).band * 0.28,
-            );
-            for top in &mut top {
-                each(
-                    blocks,
-                    top,
-                    #[inline(always)]
-                    |x, filter| filter.next(x).low,
-                );
-            }
+        |x, [foot, rise, scoop, top, end]| {
+            let x = foot.next(x).high;
+            let x = x + rise.next(x).band * 0.5;
+            let x = x - scoop.next(x).band * 0.28;
+            end.next(top.next(x).low).low
         },
     );
 }

@@ -3,6 +3,7 @@
 //! All but drive and crush are linear, and what swings does so in the piece's own time: the track of a section and what rings
 //! over from the one before add up as if they had been one. Drive and crush hear a section alone, which only tells where two
 //! sections sound at once.
+#![allow(clippy::inline_always, reason = "what runs in the widest registers must be compiled for them")]
 
 mod chorus;
 mod crush;
@@ -11,12 +12,12 @@ mod drive;
 mod rotary;
 mod tremolo;
 
-use std::ops::Range;
-
 use serde::Deserialize;
 
 use super::{
-    stretches::{each, sweep},
+    lanes::LANES,
+    ring::{BLOCK, Frames, Ring},
+    stretches::send,
     track::Stereo,
     voices::{Filter, RATE},
 };
@@ -42,9 +43,6 @@ struct Tone {
     low_pass: f32,
 }
 
-/// Frames between two settings of what swings.
-const STEP: usize = 64;
-
 /// The piece's time in a track.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Clock {
@@ -60,25 +58,25 @@ impl Clock {
         (self.start + frame) as f64 / f64::from(RATE) * f64::from(hz) + f64::from(apart)
     }
 
-    /// A value that is set at every 64th frame of the piece and moves evenly from there to the next: gives `work` some frames of a
-    /// track at a time, until all `frames` are done, and the value at each of them. It does not depend on where the track starts.
-    fn move_evenly(
-        self,
-        frames: usize,
-        value: impl Fn(i64) -> f32,
-        mut work: impl FnMut(Range<usize>, &[f32]),
-    ) {
-        let mut from = 0;
-        while from < frames {
-            let into = (self.start + from as i64).rem_euclid(STEP as i64) as usize;
-            let until = (from + STEP - into).min(frames);
-            let set = from as i64 - into as i64;
-            let (first, next) = (value(set), value(set + STEP as i64));
-            let slope = (next - first) * (1.0 / STEP as f32);
-            let values: [f32; STEP] = std::array::from_fn(|i| first + slope * (into + i) as f32);
-            work(from..until, &values[..until - from]);
-            from = until;
-        }
+    /// A value that is set at every 64th frame of the piece and moves evenly from there to the next: at each frame of a block of a
+    /// track, block after block. It does not depend on where the track starts.
+    fn moving(self, value: impl Fn(i64) -> f32) -> impl Iterator<Item = Frames> {
+        const STEP: i64 = BLOCK as i64;
+        let into = self.start.rem_euclid(STEP);
+        let mut set = STEP - into;
+        let (mut from, mut to) = (value(set - STEP), value(set));
+        std::iter::repeat_with(move || {
+            set += STEP;
+            let next = value(set);
+            let line =
+                |from: f32, to: f32, frame: i32| from + (to - from) * (1.0 / STEP as f32) * frame as f32;
+            let values = std::array::from_fn(|frame| match (frame as i64 + into) as i32 {
+                frame if frame < STEP as i32 => line(from, to, frame),
+                frame => line(to, next, frame - STEP as i32),
+            });
+            (from, to) = (to, next);
+            values
+        })
     }
 
     /// The sine of [`Self::turns`].
@@ -97,18 +95,11 @@ impl Effects {
             crush.apply(sound, clock);
         }
         if let Some(tone) = &self.tone {
-            let mut filters = [Filter::new(tone.low_pass, 0.7); 2];
-            sweep(
+            send(
                 sound.sides(),
+                Filter::new(tone.low_pass, 0.7),
                 #[inline(always)]
-                |blocks| {
-                    each(
-                        blocks,
-                        &mut filters,
-                        #[inline(always)]
-                        |frame, filter| filter.next(frame).low,
-                    );
-                },
+                |frame, filter| filter.next(frame).low,
             );
         }
         if let Some(chorus) = &self.chorus {
@@ -126,33 +117,24 @@ impl Effects {
     }
 }
 
-/// A sound to look back into, with silence in front of it.
-struct Past {
-    samples: Vec<f32>,
-    silence: usize,
-}
-
-impl Past {
-    /// The sound before an effect that looks back `longest` frames at most.
-    fn new(sound: &[f32], longest: f32) -> Self {
-        let silence = longest as usize + 2;
-        let mut samples = Vec::with_capacity(silence + sound.len());
-        samples.resize(silence, 0.0);
-        samples.extend_from_slice(sound);
-        Self { samples, silence }
-    }
-
-    /// What was `delays` frames before each of some frames, between samples; the first of them is `frame`.
-    fn tap(&self, frame: usize, delays: &[f32], out: &mut [f32]) {
-        let now = self.silence + frame;
-        for (i, (out, delay)) in out.iter_mut().zip(delays).enumerate() {
-            let whole = *delay as i32;
-            let part = delay - whole as f32;
-            let at = now + i - whole as usize;
-            let (far, near) = (self.samples[at - 1], self.samples[at]);
-            *out = near + (far - near) * part;
+/// What was `delays` frames before each frame of the block that was written last, between samples. The delays move evenly, by
+/// less than a frame in eight.
+#[inline(always)]
+fn tap(past: &Ring, delays: &Frames) -> Frames {
+    let mut heard = [0.0; BLOCK];
+    let eights = heard.as_chunks_mut::<LANES>().0.iter_mut().zip(delays.as_chunks::<LANES>().0);
+    for (number, (heard, delays)) in eights.enumerate() {
+        let shortest = delays[0].min(delays[LANES - 1]) as usize;
+        // Three samples in a row are enough for each.
+        let around: [f32; LANES + 2] = past.read(BLOCK - number * LANES + shortest + 2);
+        for (i, (heard, delay)) in heard.iter_mut().zip(delays).enumerate() {
+            let part = delay - shortest as f32;
+            let (to_near, to_far) = ((1.0 - part).max(0.0), (part - 1.0).max(0.0));
+            let [far, middle, near] = [around[i], around[i + 1], around[i + 2]];
+            *heard = middle + (to_near * (near - middle) + to_far * (far - middle));
         }
     }
+    heard
 }
 
 #[cfg(test)]

@@ -1,12 +1,14 @@
 //! The rotating speaker: a horn for the highs that comes and goes in level and pitch, a drum for the lows in level alone.
+#![allow(clippy::inline_always, reason = "what runs in the widest registers must be compiled for them")]
 
 use serde::Deserialize;
 
-use super::{Clock, Past, tremolo::swing};
+use super::{Clock, tap};
 use crate::render::synth::{
-    stretches::{each, sweep},
+    lanes::widest,
+    ring::{BLOCK, Ring},
     track::Stereo,
-    voices::{Filter, RATE},
+    voices::{Output, RATE, Row},
 };
 
 /// A rotating speaker.
@@ -32,37 +34,37 @@ const ARM_MS: f32 = 0.35;
 impl Rotary {
     pub(super) fn apply(self, sound: &mut Stereo, clock: Clock) {
         let (horn, drum) = if self.fast { (6.6, 5.7) } else { (0.8, 0.66) };
-        let mut split = [Filter::new(SPLIT_HZ, 0.5); 2];
-        let mut lows = sound.clone();
-        sweep(
-            lows.sides(),
-            #[inline(always)]
-            |blocks| {
-                each(
-                    blocks,
-                    &mut split,
-                    #[inline(always)]
-                    |frame, split| split.next(frame).low,
-                );
-            },
-        );
         let arm = 0.001 * RATE * ARM_MS * self.depth;
         // Two microphones hear opposite sides, and some of each other.
-        for ((side, low), apart) in sound.sides().into_iter().zip(lows.sides()).zip([0.0, 0.38]) {
-            // What is not low: both together are the sound as it was.
-            for (sample, low) in side.iter_mut().zip(&*low) {
-                *sample -= low;
-            }
-            // The horn's Doppler effect.
-            let high = Past::new(side, 1.0 + 2.0 * arm);
-            let delay = |frame| 1.0 + arm * (1.0 + clock.swing(frame, horn, apart));
-            clock.move_evenly(side.len(), delay, |frames, delays| {
-                high.tap(frames.start, delays, &mut side[frames]);
-            });
-            swing(side, clock, horn, apart + 0.25, |s| 1.0 + 0.35 * self.depth * s);
-            swing(low, clock, drum, -apart, |s| 1.0 + 0.2 * self.depth * s);
-            for (sample, low) in side.iter_mut().zip(low) {
-                *sample += *low;
+        for (side, apart) in sound.sides().into_iter().zip([0.0, 0.38]) {
+            let mut split = Row::new(Output::Low, SPLIT_HZ, 0.5);
+            let mut past = Ring::new((1.0 + 2.0 * arm) as usize + 2 * BLOCK);
+            let swing = |depth: f32, hz: f32, apart: f32| {
+                clock.moving(move |frame| 1.0 + depth * clock.swing(frame, hz, apart))
+            };
+            // The horn's Doppler effect, and what it and the drum do to the level.
+            let delays = clock.moving(|frame| 1.0 + arm * (1.0 + clock.swing(frame, horn, apart)));
+            let highs = swing(0.35 * self.depth, horn, apart + 0.25);
+            let lows = swing(0.2 * self.depth, drum, -apart);
+            for (block, ((delays, highs), lows)) in side.chunks_mut(BLOCK).zip(delays.zip(highs).zip(lows)) {
+                widest(
+                    #[inline(always)]
+                    || {
+                        let mut high = [0.0; BLOCK];
+                        high[..block.len()].copy_from_slice(block);
+                        let mut low = high;
+                        split.pass([&mut low]);
+                        // What is not low: both together are the sound as it was.
+                        for (sample, low) in high.iter_mut().zip(&low) {
+                            *sample -= low;
+                        }
+                        past.push(&high);
+                        let high = tap(&past, &delays);
+                        for (i, sample) in block.iter_mut().enumerate() {
+                            *sample = highs[i] * high[i] + lows[i] * low[i];
+                        }
+                    },
+                );
             }
         }
     }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::Clock;
-use crate::render::synth::track::Stereo;
+use crate::render::synth::{ring::BLOCK, track::Stereo};
 
 /// A tremolo.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -32,11 +32,11 @@ impl Tremolo {
 }
 
 /// Multiplies by a gain that follows a sine in the piece's time.
-pub(super) fn swing(side: &mut [f32], clock: Clock, hz: f32, apart: f32, gain: impl Fn(f32) -> f32) {
-    let gain = |frame| gain(clock.swing(frame, hz, apart));
-    clock.move_evenly(side.len(), gain, |frames, gains| {
-        for (sample, gain) in side[frames].iter_mut().zip(gains) {
+fn swing(side: &mut [f32], clock: Clock, hz: f32, apart: f32, gain: impl Fn(f32) -> f32) {
+    let gains = clock.moving(|frame| gain(clock.swing(frame, hz, apart)));
+    for (block, gains) in side.chunks_mut(BLOCK).zip(gains) {
+        for (sample, gain) in block.iter_mut().zip(&gains) {
             *sample *= gain;
         }
-    });
+    }
 }

@@ -152,12 +152,19 @@ fn heard(tones: &mut [Tone], sounding: &[usize]) -> [[f32; BLOCK]; 2] {
             while let Some(&first) = rest.first() {
                 let seat = tones[first].seat;
                 let mut sum = [0.0_f32; BLOCK];
-                while let Some((&number, others)) =
-                    rest.split_first().filter(|(number, _)| tones[**number].seat == seat)
-                {
-                    tones[number].add(&mut sum);
-                    rest = others;
+                let here = rest.iter().take_while(|number| tones[**number].seat == seat).count();
+                let (together, others) = rest.split_at(here);
+                // Two at a time, so that the sum is fetched and stored less often.
+                let (pairs, single) = together.as_chunks::<2>();
+                for &[one, two] in pairs {
+                    if let Ok([one, two]) = tones.get_disjoint_mut([one, two]) {
+                        Tone::add([one, two], &mut sum);
+                    }
                 }
+                for &number in single {
+                    Tone::add([&mut tones[number]], &mut sum);
+                }
+                rest = others;
                 for (side, gain) in sides.iter_mut().zip(seat) {
                     for (out, sample) in side.iter_mut().zip(&sum) {
                         *out += gain * sample;
@@ -170,13 +177,17 @@ fn heard(tones: &mut [Tone], sounding: &[usize]) -> [[f32; BLOCK]; 2] {
 }
 
 impl Tone {
+    /// Adds the next block of some tones.
     #[inline(always)]
-    fn add(&mut self, sum: &mut [f32; BLOCK]) {
-        let Self { x, y, turns: Turns { cos, sin, whole }, .. } = self;
-        for ((sum, cos), sin) in sum.iter_mut().zip(cos).zip(sin) {
-            *sum += *y * *cos + *x * *sin;
+    fn add<const COUNT: usize>(tones: [&mut Self; COUNT], sum: &mut [f32; BLOCK]) {
+        for (i, sum) in sum.iter_mut().enumerate() {
+            for Self { x, y, turns, .. } in &tones {
+                *sum += y * turns.cos[i] + x * turns.sin[i];
+            }
         }
-        (*x, *y) = (*x * whole[0] - *y * whole[1], *x * whole[1] + *y * whole[0]);
+        for Self { x, y, turns: Turns { whole, .. }, .. } in tones {
+            (*x, *y) = (*x * whole[0] - *y * whole[1], *x * whole[1] + *y * whole[0]);
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::ops::{Add, Mul, Sub};
 
-use super::signal::RATE;
+use super::signal::{RATE, sine};
 use crate::render::synth::lanes::widest;
 
 /// -400 dB: keeps filters from denormal numbers in silence, in which processors are many times slower.
@@ -51,7 +51,8 @@ impl<V: Value> Filter<V> {
     }
 
     pub(in crate::render::synth) fn tune(&mut self, hz: f32, q: f32) {
-        let g = (std::f32::consts::PI * hz.clamp(10.0, 0.45 * RATE) / RATE).tan();
+        let turns = hz.clamp(10.0, 0.45 * RATE) * (0.5 / RATE);
+        let g = sine(turns) / sine(turns + 0.25);
         self.k = 1.0 / q;
         let a = 1.0 / (1.0 + g * (g + self.k));
         self.across = 2.0 * g * a;
@@ -74,14 +75,25 @@ impl<V: Value> Filter<V> {
 
 /// Which output of a filter is taken.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Output {
+pub(in crate::render::synth) enum Output {
     Low,
     Band,
     High,
 }
 
-/// Samples that [`pass`] takes at a time.
+/// Samples that a [`Row`] takes at a time.
 const RUN: usize = 8;
+const SIDES: usize = 2;
+
+/// A filter for one side or both that takes eight samples at a time. What comes out is that of [`Filter::next`] but for rounding;
+/// it waits for itself once in eight samples.
+pub(in crate::render::synth) struct Row {
+    output: Output,
+    /// Hertz and Q.
+    setting: [f32; 2],
+    run: Run,
+    states: [[f32; 2]; SIDES],
+}
 
 /// What a filter makes of eight samples in a row, as one step of its state: x' = A x + B u, y = C x + D u, applied eight times.
 struct Run {
@@ -93,32 +105,59 @@ struct Run {
     sample_on: [[f32; 4]; RUN],
 }
 
-/// Sends each side through its filter, all of which have the setting of the first one. What comes out is that of [`Filter::next`],
-/// but for rounding; a filter waits for itself once in eight samples.
-pub(super) fn pass<const SIDES: usize>(filters: &mut [Filter], output: Output, sides: [&mut [f32]; SIDES]) {
-    let Some(first) = filters.first() else { return };
-    let run = Run::new(first, output);
-    let setting = *first;
-    for (filter, side) in filters.iter_mut().zip(sides) {
-        *filter = Filter { one: filter.one, two: filter.two, ..setting };
-        let (eights, rest) = side.as_chunks_mut();
+impl Row {
+    pub(in crate::render::synth) fn new(output: Output, hz: f32, q: f32) -> Self {
+        let run = Run::new(&Filter::new(hz, q), output);
+        Self { output, setting: [hz, q], run, states: [[0.0; 2]; SIDES] }
+    }
+
+    pub(in crate::render::synth) fn tune(&mut self, hz: f32, q: f32) {
+        if self.setting != [hz, q] {
+            self.setting = [hz, q];
+            self.run = Run::new(&Filter::new(hz, q), self.output);
+        }
+    }
+
+    /// Sends some sides through, each through a state of its own. There must be a multiple of eight frames.
+    pub(in crate::render::synth) fn pass<const COUNT: usize, const FRAMES: usize>(
+        &mut self,
+        sides: [&mut [f32; FRAMES]; COUNT],
+    ) {
+        const { assert!(COUNT <= SIDES && FRAMES.is_multiple_of(RUN)) };
+        let Self { run, states, .. } = self;
         widest(
             #[inline(always)]
             || {
-                for eight in eights {
-                    run.step(filter, eight);
+                let mut sides = sides.map(|side| side.as_chunks_mut::<RUN>().0);
+                // In turns: what one side waits for, the other does not.
+                for eight in 0..FRAMES / RUN {
+                    for (side, state) in sides.iter_mut().zip(&mut *states) {
+                        run.step(state, &mut side[eight]);
+                    }
                 }
             },
         );
-        for sample in rest {
-            let Bands { low, band, high } = filter.next(*sample);
-            *sample = match output {
-                Output::Low => low,
-                Output::Band => band,
-                Output::High => high,
-            };
+    }
+}
+
+type Matrix = [[f32; 2]; 2];
+
+/// A row, and what it becomes when it is multiplied with a matrix once and up to seven times; given are the matrix, its square and
+/// its fourth power.
+fn multiples([x, y]: [f32; 2], powers: &[Matrix; 3]) -> [[f32; RUN]; 2] {
+    let mut all = [[0.0; RUN]; 2];
+    (all[0][0], all[1][0]) = (x, y);
+    for (known, [[xx, xy], [yx, yy]]) in [1, 2, 4].into_iter().zip(powers) {
+        for i in 0..known {
+            let (x, y) = (all[0][i], all[1][i]);
+            (all[0][known + i], all[1][known + i]) = (x * xx + y * yx, x * xy + y * yy);
         }
     }
+    all
+}
+
+fn square([[a, b], [c, d]]: Matrix) -> Matrix {
+    [[a * a + b * c, b * (a + d)], [c * (a + d), b * c + d * d]]
 }
 
 impl Run {
@@ -129,7 +168,7 @@ impl Run {
         let b = [across, fed];
         let band = [0.5 * (1.0 + a[0][0]), 0.5 * a[0][1], 0.5 * b[0]];
         let low = [0.5 * a[1][0], 0.5 * (1.0 + a[1][1]), 0.5 * b[1]];
-        let [mut one, mut two, direct] = match output {
+        let [one, two, direct] = match output {
             Output::Low => low,
             Output::Band => band,
             Output::High => {
@@ -137,47 +176,43 @@ impl Run {
                 [high(0), high(1), 1.0 + high(2)]
             }
         };
-        let moved = |[x, y, ..]: [f32; 4]| [a[0][0] * x + a[0][1] * y, a[1][0] * x + a[1][1] * y, 0.0, 0.0];
-        let mut run = Self {
-            from_state: [[0.0; RUN]; 2],
-            from_sample: [[0.0; RUN]; RUN],
-            state_on: [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0]],
-            sample_on: [[b[0], b[1], 0.0, 0.0]; RUN],
-        };
-        let mut answer = direct;
-        for later in 0..RUN {
-            (run.from_state[0][later], run.from_state[1][later]) = (one, two);
-            for sample in 0..RUN - later {
-                run.from_sample[sample][sample + later] = answer;
-            }
-            answer = one * b[0] + two * b[1];
-            (one, two) = (one * a[0][0] + two * a[1][0], one * a[0][1] + two * a[1][1]);
-            run.state_on = run.state_on.map(moved);
-            // The last sample goes on to the state by one step, the first one by eight.
-            if let Some(before) = RUN.checked_sub(later + 2) {
-                run.sample_on[before] = moved(run.sample_on[before + 1]);
-            }
+        let twice = square(a);
+        let powers = [a, twice, square(twice)];
+        let whole = square(powers[2]);
+        let from_state = multiples([one, two], &powers);
+        let [ones, twos] = multiples(b, &powers.map(|[[a, b], [c, d]]| [[a, c], [b, d]]));
+        let mut answer = [direct; RUN];
+        for later in 1..RUN {
+            answer[later] = from_state[0][later - 1] * b[0] + from_state[1][later - 1] * b[1];
         }
-        run
+        // The last sample goes on to the state by one step, the first one by eight.
+        let on = |steps: usize| [ones[steps], twos[steps], 0.0, 0.0];
+        // An answer starts with its sample.
+        let late = |sample: usize| {
+            std::array::from_fn(|at| at.checked_sub(sample).map_or(0.0, |later| answer[later]))
+        };
+        Self {
+            from_state,
+            from_sample: std::array::from_fn(late),
+            state_on: [[whole[0][0], whole[1][0], 0.0, 0.0], [whole[0][1], whole[1][1], 0.0, 0.0]],
+            sample_on: std::array::from_fn(|sample| on(RUN - 1 - sample)),
+        }
     }
 
     #[inline(always)]
-    fn step(&self, filter: &mut Filter, samples: &mut [f32; RUN]) {
+    fn step(&self, halves: &mut [f32; 2], samples: &mut [f32; RUN]) {
         let (mut output, mut state) = ([0.0_f32; RUN], [BARELY, 0.0, 0.0, 0.0]);
         for ((sample, out), on) in samples.iter().zip(&self.from_sample).zip(&self.sample_on) {
-            let input = sample + BARELY;
-            add(&mut output, out, input);
-            add(&mut state, on, input);
+            add(&mut output, out, *sample);
+            add(&mut state, on, *sample);
         }
         // What waits for the eight samples before comes last.
-        for (half, (out, on)) in
-            [filter.one, filter.two].into_iter().zip(self.from_state.iter().zip(&self.state_on))
-        {
-            add(&mut output, out, half);
-            add(&mut state, on, half);
+        for (half, (out, on)) in halves.iter().zip(self.from_state.iter().zip(&self.state_on)) {
+            add(&mut output, out, *half);
+            add(&mut state, on, *half);
         }
         *samples = output;
-        [filter.one, filter.two, ..] = state;
+        [halves[0], halves[1], ..] = state;
     }
 }
 
@@ -202,27 +237,34 @@ mod tests {
         assert!((last.low - 1.0).abs() < 1e-3 && last.high.abs() < 1e-3 && last.band.abs() < 1e-3);
     }
 
-    /// Whatever the setting and the output, also where the setting changes and for lengths that eight does not divide.
+    /// Whatever the setting and the output, also where the setting changes.
     #[test]
     fn eight_in_a_row_are_as_one_by_one() {
+        const PART: usize = 72;
         let mut noise = crate::audio::Random::new(5);
-        let input: Vec<f32> = (0..3000).map(|_| noise.bipolar()).collect();
+        let input: [Vec<f32>; 2] = std::array::from_fn(|_| (0..40 * PART).map(|_| noise.bipolar()).collect());
         for (hz, q) in [(40.0, 0.7), (300.0, 6.0), (2500.0, 0.5), (15_000.0, 1.2)] {
             for (output, take) in [
                 (Output::Low, (|bands| bands.low) as fn(Bands) -> f32),
                 (Output::Band, |bands| bands.band),
                 (Output::High, |bands| bands.high),
             ] {
-                let (mut single, mut many) = (Filter::new(hz, q), [Filter::new(hz, q)]);
-                for (turn, part) in input.chunks(77).enumerate() {
+                let (mut singles, mut row) = ([Filter::new(hz, q); 2], Row::new(output, hz, q));
+                for turn in 0..40 {
                     let now = hz * (1.0 + 0.3 * (turn as f32).sin());
-                    single.tune(now, q);
-                    many[0].tune(now, q);
-                    let mut passed = part.to_vec();
-                    pass(&mut many, output, [&mut passed]);
-                    for (sample, passed) in part.iter().zip(passed) {
-                        let expected = take(single.next(*sample));
-                        assert!((passed - expected).abs() < 2e-5, "{output:?} {hz} Hz: {passed} {expected}");
+                    row.tune(now, q);
+                    let part = input.each_ref().map(|side| side.as_chunks::<PART>().0[turn]);
+                    let mut passed = part;
+                    row.pass(passed.each_mut());
+                    for ((single, part), passed) in singles.iter_mut().zip(&part).zip(&passed) {
+                        single.tune(now, q);
+                        for (sample, passed) in part.iter().zip(passed) {
+                            let expected = take(single.next(*sample));
+                            assert!(
+                                (passed - expected).abs() < 2e-5,
+                                "{output:?} {hz} Hz: {passed} {expected}"
+                            );
+                        }
                     }
                 }
             }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::{
     Canvas, Cue,
     bank::{Gesture, Partial, ring},
-    filter::{Filter, Output, pass},
+    filter::{Filter, Output, Row},
     signal::{Noise, RATE, Sine, decay, frames, pan, turn},
 };
 use crate::{audio::Random, render::synth::style::Drum};
@@ -236,9 +236,9 @@ impl Layer {
     fn noise(&self, touch: &Touch, high: bool, random: &mut Random, canvas: &mut Canvas<'_>) {
         let (to_left, to_right) = touch.sides;
         let hz = (self.hz * touch.unit * touch.bright).min(16_000.0);
-        let mut filters = [Filter::new(hz, self.q); 2];
-        let mut noise = Noise::new(random);
         let (output, strength) = if high { (Output::High, 0.7) } else { (Output::Band, 1.6) };
+        let mut filter = Row::new(output, hz, self.q);
+        let mut noise = Noise::new(random);
         let wide = self.wide > 0.0;
         let mut envelope = self.envelope(touch);
         for (left, right) in canvas.left.chunks_mut(BLOCK).zip(canvas.right.chunks_mut(BLOCK)) {
@@ -258,9 +258,9 @@ impl Layer {
                 for (first, second) in first.iter().zip(&mut second) {
                     *second = first + self.wide * (*second - first);
                 }
-                pass(&mut filters, output, [&mut first, &mut second]);
+                filter.pass([&mut first, &mut second]);
             } else {
-                pass(&mut filters, output, [&mut first]);
+                filter.pass([&mut first]);
                 second = first;
             }
             for (side, (seat, noise)) in [(left, (to_left, first)), (right, (to_right, second))] {

@@ -22,9 +22,9 @@ mod kit;
 mod sampler;
 mod texture;
 
-pub(super) use filter::Filter;
+pub(super) use filter::{Filter, Output, Row};
 pub(super) use sampler::{Sampler, Stroke};
-pub(super) use signal::{RATE, pan};
+pub(super) use signal::{RATE, pan, sine};
 pub(super) use texture::{Texture, Weather};
 
 use serde::Deserialize;

@@ -1,10 +1,11 @@
 //! The analogue synthesiser: oscillators, a low-pass that opens and closes, an envelope. Pads, leads, basses, chip sounds.
+#![allow(clippy::inline_always, reason = "what runs in the widest registers must be compiled for them")]
 
 use serde::Deserialize;
 
 use super::{
     Canvas, Cue,
-    filter::{Filter, Output, pass},
+    filter::{Output, Row},
     signal::{Bend, Noise, RATE, Vibrato, decay, frames, pan, powers, turn},
     wave::{Shape, Table},
 };
@@ -124,24 +125,20 @@ struct Oscillator {
 
 impl Oscillator {
     /// Adds to both sides, or to `left` alone, which then stands for both.
+    #[inline(always)]
     fn add(&mut self, ratio: f32, left: &mut [f32; CONTROL], right: Option<&mut [f32; CONTROL]>) {
         let step = turn(self.hz * ratio);
         let mut read = [0.0_f32; CONTROL];
         self.table.read(self.phase, step, &mut read);
         self.phase = self.phase.wrapping_add(step.wrapping_mul(CONTROL as u32));
-        widest(
-            #[inline(always)]
-            || {
-                for (sum, sample) in left.iter_mut().zip(&read) {
-                    *sum += self.left * sample;
-                }
-                if let Some(right) = right {
-                    for (sum, sample) in right.iter_mut().zip(&read) {
-                        *sum += self.right * sample;
-                    }
-                }
-            },
-        );
+        for (sum, sample) in left.iter_mut().zip(&read) {
+            *sum += self.left * sample;
+        }
+        if let Some(right) = right {
+            for (sum, sample) in right.iter_mut().zip(&read) {
+                *sum += self.right * sample;
+            }
+        }
     }
 }
 
@@ -159,10 +156,10 @@ impl Patch {
         let bend = self.bend(cue, random);
         let mut envelope = Envelope::new(self, cue);
         let mut cutoff = Cutoff::new(self, cue, random);
-        let mut filters = [[Filter::default(); 2]; 2];
-        let poles = usize::from(self.filter.poles / 2).clamp(1, 2);
         // Two stages in a row resonate twice: the first one has no resonance of its own.
-        let qs = if poles == 2 { [0.6, self.filter.q] } else { [self.filter.q, 0.6] };
+        let qs = if self.filter.poles < 4 { vec![self.filter.q] } else { vec![0.6, self.filter.q] };
+        let hz = cutoff.at(0.0);
+        let mut stages: Vec<(Row, f32)> = qs.into_iter().map(|q| (Row::new(Output::Low, hz, q), q)).collect();
         let level = 0.1 * self.level * (0.2 + 0.8 * cue.velocity);
         let blocks = canvas.left.chunks_mut(CONTROL).zip(canvas.right.chunks_mut(CONTROL));
         for (block, (left, right)) in blocks.enumerate() {
@@ -175,9 +172,14 @@ impl Patch {
             let length = left.len();
             let mut sums = [[0.0_f32; CONTROL]; 2];
             let [sum_left, sum_right] = &mut sums;
-            for oscillator in &mut oscillators {
-                oscillator.add(ratio, sum_left, wide.then_some(&mut *sum_right));
-            }
+            widest(
+                #[inline(always)]
+                || {
+                    for oscillator in &mut oscillators {
+                        oscillator.add(ratio, sum_left, wide.then_some(&mut *sum_right));
+                    }
+                },
+            );
             if let Some(noise) = &mut noise {
                 for sum in [&mut *sum_left, &mut *sum_right] {
                     let mut white = [0.0_f32; CONTROL];
@@ -190,22 +192,27 @@ impl Patch {
             let hz = cutoff.at(now);
             let mut gains = [0.0_f32; CONTROL];
             envelope.fill(at, &mut gains[..length]);
-            for (stage, q) in filters.iter_mut().zip(qs).take(poles) {
-                stage[0].tune(hz, q);
+            for (stage, q) in &mut stages {
+                stage.tune(hz, *q);
                 if wide {
-                    pass(stage, Output::Low, [&mut *sum_left, &mut *sum_right]);
+                    stage.pass([&mut *sum_left, &mut *sum_right]);
                 } else {
-                    pass(stage, Output::Low, [&mut *sum_left]);
+                    stage.pass([&mut *sum_left]);
                 }
             }
             if !wide {
                 *sum_right = *sum_left;
             }
-            for (out, sum) in [(left, sum_left), (right, sum_right)] {
-                for ((sample, sum), gain) in out.iter_mut().zip(sum.iter()).zip(&gains) {
-                    *sample += level * gain * sum;
-                }
-            }
+            widest(
+                #[inline(always)]
+                || {
+                    for (out, sum) in [(left, sum_left), (right, sum_right)] {
+                        for ((sample, sum), gain) in out.iter_mut().zip(sum.iter()).zip(&gains) {
+                            *sample += level * gain * sum;
+                        }
+                    }
+                },
+            );
         }
     }
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::{
     Canvas, Cue,
-    filter::{Filter, Output, pass},
+    filter::{Output, Row},
     signal::{Bend, Noise, RATE, Vibrato, decay, frames, pan, turn},
     wave::Pair,
 };
@@ -212,18 +212,17 @@ impl Player {
 
     fn add(&mut self, waves: &Pair, target: [f32; 2], now: f32, left: &mut [f32], right: &mut [f32]) {
         let step = turn(self.tune * self.bend.ratio(now));
-        let mut read = [[0.0_f32; CONTROL]; 2];
-        waves.read(self.phase, step, &mut read);
-        let [quiet, full] = &read;
-        self.phase = self.phase.wrapping_add(step.wrapping_mul(CONTROL as u32));
         let [soft, loud] = self.levels;
         let [softer, louder] = [0, 1].map(|i| (target[i] - self.levels[i]) * (1.0 / CONTROL as f32));
         widest(
             #[inline(always)]
             || {
+                let mut read = [[0.0_f32; CONTROL]; 2];
+                waves.read(self.phase, step, &mut read);
+                let [quiet, full] = &read;
                 let mut sum = [0.0_f32; CONTROL];
                 for (frame, (out, (quiet, full))) in sum.iter_mut().zip(quiet.iter().zip(full)).enumerate() {
-                    let frame = frame as f32;
+                    let frame = frame as i32 as f32;
                     *out = (soft + frame * softer) * quiet + (loud + frame * louder) * full;
                 }
                 for (side, gain) in [(left, self.left), (right, self.right)] {
@@ -233,6 +232,7 @@ impl Player {
                 }
             },
         );
+        self.phase = self.phase.wrapping_add(step.wrapping_mul(CONTROL as u32));
         self.levels = target;
     }
 }
@@ -240,15 +240,15 @@ impl Player {
 /// Breath, or a bow's hair: noise from both sides.
 struct Air {
     noise: Noise,
-    filters: [Filter; 2],
+    filter: Row,
     breath: Breath,
     level: f32,
 }
 
 impl Air {
     fn new(breath: &Breath, hz: f32, random: &mut Random) -> Self {
-        let filter = Filter::new((breath.hz + breath.follow * hz).min(12_000.0), breath.q);
-        Self { noise: Noise::new(random), filters: [filter; 2], breath: *breath, level: 0.0 }
+        let filter = Row::new(Output::Band, (breath.hz + breath.follow * hz).min(12_000.0), breath.q);
+        Self { noise: Noise::new(random), filter, breath: *breath, level: 0.0 }
     }
 
     fn add(&mut self, level: f32, now: f32, left: &mut [f32], right: &mut [f32]) {
@@ -262,12 +262,19 @@ impl Air {
         for (first, second) in first.iter().zip(&mut second) {
             *second = 0.6 * first + 0.8 * *second;
         }
-        pass(&mut self.filters, Output::Band, [&mut first, &mut second]);
-        for (side, noise) in [(left, first), (right, second)] {
-            for (i, (sample, noise)) in side.iter_mut().zip(noise).enumerate() {
-                *sample += (self.level + (i + 1) as f32 * per_frame) * noise;
-            }
-        }
+        self.filter.pass([&mut first, &mut second]);
+        widest(
+            #[inline(always)]
+            || {
+                let levels: [f32; CONTROL] =
+                    std::array::from_fn(|i| self.level + (i as i32 + 1) as f32 * per_frame);
+                for (side, noise) in [(left, &first), (right, &second)] {
+                    for (sample, (noise, level)) in side.iter_mut().zip(noise.iter().zip(&levels)) {
+                        *sample += level * noise;
+                    }
+                }
+            },
+        );
         self.level = target;
     }
 }

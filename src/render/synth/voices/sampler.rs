@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::{Canvas, Cue, Voice, signal::RATE};
 use crate::{
     audio::Random,
-    render::synth::{style::Drum, track::Stereo},
+    render::synth::{lanes::widest, spares::Spares, style::Drum, track::Stereo},
 };
 
 /// Forces that are told apart; between them only the level differs.
@@ -17,8 +17,8 @@ const TOUCH: f32 = 1.2;
 const LENGTHS: f32 = 12.0;
 /// Ways of muting that are told apart.
 const MUTES: f32 = 8.0;
-/// Nothing pauses for so many frames and then sounds again.
-const PAUSE: usize = RATE as usize / 4;
+/// Frames of a piece that is kept. Nothing pauses for so long and then sounds again.
+const PIECE: usize = RATE as usize / 4;
 /// Frames that are kept of a player, at most (128 MiB): what goes past it is made again.
 const ROOM: usize = 16 << 20;
 
@@ -52,7 +52,8 @@ struct Uses {
     kept: [Option<Sound>; MOST],
 }
 
-type Sound = [Vec<f32>; 2];
+/// Pieces that begin [`PIECE`] frames after each other.
+type Sound = Vec<Stereo>;
 
 /// Variations of a kind, at most.
 pub(super) const MOST: usize = 4;
@@ -63,30 +64,33 @@ pub(in crate::render::synth) struct Sampler<'a> {
     voice: &'a Voice,
     seed: u64,
     uses: BTreeMap<Kind, Uses>,
-    /// Frames that are kept.
-    frames: usize,
+    /// Pieces that are kept.
+    pieces: usize,
     /// Silence, to play on.
     blank: Stereo,
+    spares: &'a Spares,
 }
 
 impl<'a> Sampler<'a> {
-    /// A player of `strokes`, each of which is then to be played once. `blank` is silence as long as any of them can be heard.
+    /// A player of `strokes`, each of which is then to be played once, with buffers from `spares`. No sound is longer than `frames`.
     pub(in crate::render::synth) fn new(
         voice: &'a Voice,
         seed: u64,
-        blank: Stereo,
+        (spares, frames): (&'a Spares, usize),
         strokes: impl Iterator<Item = (Stroke, Cue)>,
     ) -> Self {
         let mut uses = BTreeMap::<Kind, Uses>::new();
         for (stroke, cue) in strokes {
             uses.entry(Kind::of(voice, stroke, &cue)).or_default().planned += 1;
         }
-        Self { voice, seed, uses, frames: 0, blank }
+        Self { voice, seed, uses, pieces: 0, blank: spares.take(frames), spares }
     }
 
-    /// The silence that it was given.
-    pub(in crate::render::synth) fn into_blank(self) -> Stereo {
-        self.blank
+    /// Gives back what it took from the spares.
+    pub(in crate::render::synth) fn leave(self) {
+        self.spares.put_silent(self.blank);
+        let kept = self.uses.into_values().flat_map(|uses| uses.kept).flatten();
+        self.spares.put_copies(kept.flatten());
     }
 
     /// Adds a stroke to the canvas. `random` is its own, for what is made just once.
@@ -111,33 +115,41 @@ impl<'a> Sampler<'a> {
         let gain = (cue.velocity / kind.velocity()).powf(TOUCH);
         let slot = &mut uses.kept[variation];
         if let Some(sound) = slot {
-            mix(sound, gain, canvas);
+            for (number, piece) in sound.iter().enumerate() {
+                mix([&piece.left, &piece.right], gain, canvas.after(number * PIECE));
+            }
             if left <= 1 {
-                self.frames -= sound[0].len();
-                *slot = None;
+                self.pieces -= sound.len();
+                self.spares.put_copies(slot.take().into_iter().flatten());
             }
             return;
         }
         let mut random = Random::stream(self.seed, &format!("{kind:?} {variation}"));
-        let [blank_left, blank_right] = self.blank.sides();
-        self.voice.strike(
-            stroke,
-            &kind.cue(cue),
-            &mut random,
-            &mut Canvas { left: &mut *blank_left, right: &mut *blank_right },
-        );
-        let end = end(blank_left, blank_right);
-        let sides = [&mut blank_left[..end], &mut blank_right[..end]];
-        if left > 1 && self.frames + end <= ROOM {
-            let sound = sides.map(|side| side.to_vec());
-            mix(&sound, gain, canvas);
-            self.frames += end;
-            *slot = Some(sound);
-        } else {
-            mix(&[&*sides[0], &*sides[1]], gain, canvas);
+        let [left_side, right_side] = self.blank.sides();
+        let blank = &mut Canvas { left: &mut *left_side, right: &mut *right_side };
+        self.voice.strike(stroke, &kind.cue(cue), &mut random, blank);
+        let mut sound = (left > 1).then(Sound::new);
+        // While a piece is at hand, it is mixed, kept and made silent again.
+        for (number, (left, right)) in
+            left_side.chunks_mut(PIECE).zip(right_side.chunks_mut(PIECE)).enumerate()
+        {
+            let end = sounding(left).max(sounding(right));
+            if end == 0 {
+                break;
+            }
+            let (left, right) = (&mut left[..end], &mut right[..end]);
+            mix([left, right], gain, canvas.after(number * PIECE));
+            if self.pieces + number >= ROOM / PIECE {
+                self.spares.put_copies(sound.take().into_iter().flatten());
+            }
+            if let Some(sound) = &mut sound {
+                sound.push(self.spares.copy([left, right]));
+            }
+            left.fill(0.0);
+            right.fill(0.0);
         }
-        blank_left[..end].fill(0.0);
-        blank_right[..end].fill(0.0);
+        self.pieces += sound.as_ref().map_or(0, Vec::len);
+        *slot = sound;
     }
 }
 
@@ -174,21 +186,24 @@ impl Kind {
     }
 }
 
-/// The frame from which on both sides are silent.
-fn end(left: &[f32], right: &[f32]) -> usize {
-    let silent = |side: &[f32]| side.iter().fold(0, |bits, sample| bits | sample.to_bits()) << 1 == 0;
-    let pauses = left.chunks(PAUSE).zip(right.chunks(PAUSE)).position(|(l, r)| silent(l) && silent(r));
-    let within = pauses.map_or(left.len(), |pause| pause * PAUSE);
-    let last = |side: &[f32]| side[..within].iter().rposition(|sample| *sample != 0.0).map_or(0, |at| at + 1);
-    last(left).max(last(right))
+/// Frames up to the last one that is not silent, or a few more.
+fn sounding(side: &[f32]) -> usize {
+    const FEW: usize = 64;
+    let silent = |few: &[f32]| few.iter().fold(0, |bits, sample| bits | sample.to_bits()) << 1 == 0;
+    side.rchunks(FEW).position(|few| !silent(few)).map_or(0, |behind| side.len() - behind * FEW)
 }
 
-fn mix(sound: &[impl AsRef<[f32]>; 2], gain: f32, canvas: &mut Canvas<'_>) {
-    for (side, kept) in [&mut *canvas.left, &mut *canvas.right].into_iter().zip(sound) {
-        for (sample, kept) in side.iter_mut().zip(kept.as_ref()) {
-            *sample += gain * kept;
-        }
-    }
+fn mix(sound: [&[f32]; 2], gain: f32, canvas: Canvas<'_>) {
+    widest(
+        #[inline(always)]
+        || {
+            for (side, kept) in [canvas.left, canvas.right].into_iter().zip(sound) {
+                for (sample, kept) in side.iter_mut().zip(kept) {
+                    *sample += gain * kept;
+                }
+            }
+        },
+    );
 }
 
 #[cfg(test)]
@@ -201,10 +216,13 @@ mod tests {
 
     const FRAMES: usize = 16 * RATE as usize;
 
+    type Heard = [Vec<f32>; 2];
+
     /// The sound of each of some equal strokes.
-    fn played(voice: &Voice, stroke: Stroke, cue: Cue, count: usize) -> Vec<Sound> {
+    fn played(voice: &Voice, stroke: Stroke, cue: Cue, count: usize) -> Vec<Heard> {
+        let spares = Spares::default();
         let mut sampler =
-            Sampler::new(voice, 7, Stereo::silence(FRAMES), std::iter::repeat_n((stroke, cue), count));
+            Sampler::new(voice, 7, (&spares, FRAMES), std::iter::repeat_n((stroke, cue), count));
         (0..count)
             .map(|number| {
                 let mut sound = [vec![0.0; FRAMES], vec![0.0; FRAMES]];
@@ -215,7 +233,7 @@ mod tests {
             .collect()
     }
 
-    fn alone(voice: &Voice, stroke: Stroke, cue: Cue, random: &mut Random) -> Sound {
+    fn alone(voice: &Voice, stroke: Stroke, cue: Cue, random: &mut Random) -> Heard {
         let mut sound = [vec![0.0; FRAMES], vec![0.0; FRAMES]];
         let [left, right] = &mut sound;
         voice.strike(stroke, &cue, random, &mut Canvas { left, right });

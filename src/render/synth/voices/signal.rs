@@ -36,12 +36,13 @@ impl Sine {
 
 /// The sine of a number of turns, to within 1e-6 for a few of them; made to be worked out for several at once.
 #[inline(always)]
-pub(super) fn sine(turns: f32) -> f32 {
+pub(in crate::render::synth) fn sine(turns: f32) -> f32 {
     // Added and taken away again it leaves the nearest whole number.
     const WHOLE: f32 = 12_582_912.0;
     const POWERS: [f32; 5] = [-41.341_7, 81.605_25, -76.705_86, 42.058_693, -15.094_643];
     let part = turns - ((turns + WHOLE) - WHOLE);
-    let x = part.abs().min(0.5 - part.abs()).copysign(part);
+    let (size, rest) = (part.abs(), 0.5 - part.abs());
+    let x = if size < rest { size } else { rest }.copysign(part);
     let y = x * x;
     let [third, fifth, seventh, ninth, eleventh] = POWERS;
     x * (std::f32::consts::TAU + y * (third + y * (fifth + y * (seventh + y * (ninth + y * eleventh)))))

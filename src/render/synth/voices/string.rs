@@ -5,10 +5,13 @@
 use super::{
     Canvas,
     bank::Partial,
-    filter::Filter,
-    signal::{Noise, RATE, decay, frames},
+    filter::{Output, Row},
+    signal::{Noise, RATE, decay, frames, powers},
 };
 use crate::audio::Random;
+
+/// Frames of noise that are made at a time.
+const BLOCK: usize = 64;
 
 /// Partials of a stiff string: the n-th lies at n f sqrt(1 + b n^2), where f is such that the first one is at `hz`.
 pub(super) fn stiff(hz: f32, n: f32, b: f32) -> f32 {
@@ -31,17 +34,27 @@ pub(super) fn knock(level: f32, hz: f32, q: f32, seconds: f32, random: &mut Rand
     if level <= 0.0 {
         return;
     }
-    let mut filter = Filter::new(hz.min(0.4 * RATE), q);
+    let mut filter = Row::new(Output::Band, hz.min(0.4 * RATE), q);
     let mut noise = Noise::new(random);
-    let fall = decay(seconds * 2.0);
+    let falls: [f32; BLOCK] = powers(decay(seconds * 2.0));
     let mut amplitude = level * 2.0;
     // By then it has fallen by 66 dB.
     let length = frames(seconds * 2.2);
-    for (i, (left, right)) in canvas.left.iter_mut().zip(canvas.right.iter_mut()).take(length).enumerate() {
-        let edge = (i.min(length - i) as f32 * (1.0 / 24.0)).min(1.0);
-        let sample = edge * amplitude * filter.next(noise.next()).band;
-        *left += sample;
-        *right += sample;
-        amplitude *= fall;
+    let heard = length.min(canvas.left.len());
+    let blocks = canvas.left[..heard].chunks_mut(BLOCK).zip(canvas.right[..heard].chunks_mut(BLOCK));
+    for (block, (left, right)) in blocks.enumerate() {
+        let mut knock = [0.0_f32; BLOCK];
+        noise.fill(&mut knock);
+        filter.pass([&mut knock]);
+        for (i, (knock, fall)) in (block * BLOCK..).zip(knock.iter_mut().zip(&falls)) {
+            let edge = (i.min(length.saturating_sub(i)) as i32 as f32 * (1.0 / 24.0)).min(1.0);
+            *knock *= edge * amplitude * fall;
+        }
+        for side in [left, right] {
+            for (sample, knock) in side.iter_mut().zip(&knock) {
+                *sample += knock;
+            }
+        }
+        amplitude *= falls[BLOCK - 1] * falls[1];
     }
 }

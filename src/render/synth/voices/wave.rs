@@ -1,4 +1,5 @@
 //! Band-limited waves: one period each, with no harmonic above the audible range, to be read at any speed.
+#![allow(clippy::inline_always, reason = "what runs in the widest registers must be compiled for them")]
 
 use std::sync::{Arc, LazyLock, OnceLock};
 
@@ -6,7 +7,7 @@ use realfft::{ComplexToReal, RealFftPlanner, num_complex::Complex};
 use serde::Deserialize;
 
 use super::signal::RATE;
-use crate::render::synth::lanes::{Places, look_up, look_up_both, widest};
+use crate::render::synth::lanes::{look_up, look_up_both};
 
 const BITS: u32 = 11;
 /// Samples of a period.
@@ -49,23 +50,6 @@ fn power(amplitudes: &[f32]) -> f32 {
     (0.5 * amplitudes.iter().map(|a| a * a).sum::<f32>()).sqrt().max(1e-9)
 }
 
-/// Where frames `step` apart are read, the first one at `phase`; 2^32 is a full turn.
-#[inline]
-fn places<const FRAMES: usize>(phase: u32, step: u32) -> Places<FRAMES> {
-    let mut places = Places { rows: [0; FRAMES], parts: [0.0; FRAMES] };
-    widest(
-        #[inline(always)]
-        || {
-            for (frame, (row, part)) in places.rows.iter_mut().zip(&mut places.parts).enumerate() {
-                let phase = phase.wrapping_add(step.wrapping_mul(frame as u32));
-                *row = phase >> (32 - BITS);
-                *part = ((phase >> (16 - BITS)) & 0xffff) as i32 as f32 * (1.0 / 65_536.0);
-            }
-        },
-    );
-    places
-}
-
 impl Pair {
     /// Waves with these amplitudes of harmonics, each brought to a root mean square of 1.
     pub(super) fn new(soft: &[f32], loud: &[f32]) -> Self {
@@ -86,15 +70,17 @@ impl Pair {
     }
 
     /// The soft and the loud wave from a phase on, frames `step` apart; 2^32 is a full turn.
+    #[inline(always)]
     pub(super) fn read<const FRAMES: usize>(&self, phase: u32, step: u32, out: &mut [[f32; FRAMES]; 2]) {
-        look_up_both(&self.0, &places(phase, step), out);
+        look_up_both(&self.0, phase, step, out);
     }
 }
 
 impl Table {
     /// The wave from a phase on, frames `step` apart; 2^32 is a full turn.
+    #[inline(always)]
     pub(super) fn read<const FRAMES: usize>(&self, phase: u32, step: u32, out: &mut [f32; FRAMES]) {
-        look_up(&self.0, &places(phase, step), out);
+        look_up(&self.0, phase, step, out);
     }
 }
 
