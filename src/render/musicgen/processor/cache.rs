@@ -12,6 +12,9 @@ use super::{
     stored::Stored,
 };
 
+/// Tiles of keys that are worked on side by side.
+const TILES: usize = 4;
+
 /// Values of a head that are summed side by side.
 const WIDE: usize = 64;
 
@@ -186,16 +189,17 @@ impl<T: Stored> Pair<T> {
         let start = head * room * head_dim;
         let keys = self.keys[start..][..room * head_dim].as_chunks::<LANES>().0;
         let factor = 1.0 / (head_dim as f32).sqrt();
-        for (tile, scores) in keys.chunks_exact(head_dim).zip(scores.chunks_mut(LANES)) {
-            let mut sums = [0.0; LANES];
-            for (value, keys) in query.iter().zip(tile) {
-                for (sum, key) in sums.iter_mut().zip(keys) {
-                    *sum += value * key.widen();
-                }
-            }
-            for (score, sum) in scores.iter_mut().zip(sums) {
-                *score = sum * factor;
-            }
+        let (whole, rest) = scores.split_at_mut(scores.len() / (TILES * LANES) * TILES * LANES);
+        let (many, few) = keys.split_at(whole.len() / LANES * head_dim);
+        for (tiles, scores) in
+            many.chunks_exact(TILES * head_dim).zip(whole.as_chunks_mut::<LANES>().0.as_chunks_mut().0)
+        {
+            products::<T, TILES>(query, tiles, factor, scores);
+        }
+        for (tile, scores) in few.chunks_exact(head_dim).zip(rest.chunks_mut(LANES)) {
+            let mut padded = [[0.0; LANES]];
+            products::<T, 1>(query, tile, factor, &mut padded);
+            scores.copy_from_slice(&padded[0][..scores.len()]);
         }
         if let Some([keys, _]) = scales {
             scale(scores, keys);
@@ -221,6 +225,28 @@ impl<T: Stored> Pair<T> {
                 }
             }
         }
+    }
+}
+
+/// The products of a query with the keys of some tiles, in any grouping the same; those of several tiles need not wait for each
+/// other.
+#[inline(always)]
+fn products<T: Stored, const COUNT: usize>(
+    query: &[f32],
+    tiles: &[[T; LANES]],
+    factor: f32,
+    scores: &mut [[f32; LANES]; COUNT],
+) {
+    let mut sums = [[0.0; LANES]; COUNT];
+    for (column, value) in query.iter().enumerate() {
+        for (tile, sums) in sums.iter_mut().enumerate() {
+            for (sum, key) in sums.iter_mut().zip(&tiles[tile * query.len() + column]) {
+                *sum += value * key.widen();
+            }
+        }
+    }
+    for (scores, sums) in scores.iter_mut().zip(sums) {
+        *scores = sums.map(|sum| sum * factor);
     }
 }
 
