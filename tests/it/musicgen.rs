@@ -430,7 +430,7 @@ fn the_same_seed_is_the_same_piece_and_the_manifest_names_the_model() {
         serde_json::from_slice(&fs::read(directory.path().join("a.json")).unwrap()).unwrap();
     let origin = &manifest["provenance"];
     let facts = ["engine", "model", "dtype", "device"].map(|name| origin[name].as_str().unwrap());
-    assert_eq!(facts, ["musicgen", model.to_str().unwrap(), "f32", "cpu"]);
+    assert_eq!(facts, ["musicgen", model.to_str().unwrap(), "q8_0", "cpu"]);
     assert!(origin["licence"].as_str().unwrap().starts_with("unknown"), "{origin}");
     assert!(origin["engine_reason"].as_str().unwrap().starts_with("auto: "), "{origin}");
 }
@@ -554,7 +554,7 @@ fn the_service_renders_with_a_model_and_cancels_it() {
     );
     assert_eq!(
         (&idle["dtype"], &idle["device"], &idle["channels"]),
-        (&json!("f32"), &json!("cpu"), &json!(2))
+        (&json!("q8_0"), &json!("cpu"), &json!(2))
     );
     let job = service.submit(&json!({"prompt": "calm piano", "duration_seconds": 2, "seed": 1}));
     let status = service.until(&job, is_final);
