@@ -1,4 +1,4 @@
-//! Matrices and tables in 8 and 16 bits, made once and kept beside the model.
+//! Matrices in 8 bits, made once and kept beside the model.
 //!
 //! To make them of a checkpoint takes longer than all else of a start, and reads four times as much. The file is a safetensors file
 //! in the model's directory, of the form in which the processor's kernels read them; its name has the digest of what it was made
@@ -10,7 +10,7 @@ use std::{
     fs::{self, File},
     io::{self, Read},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::UNIX_EPOCH,
 };
 
@@ -20,11 +20,11 @@ use tempfile::NamedTempFile;
 
 use super::{
     checkpoint::{Checkpoint, CheckpointError, Entry, read_header},
-    processor::{Matrix, Table},
+    processor::Matrix,
 };
 
 /// Changes whenever the form of the file does.
-const VERSION: &str = "timbre 1";
+const VERSION: &str = "timbre 2";
 
 /// How the files are called: this, the digest, the ending.
 const PREFIX: &str = "timbre-";
@@ -38,13 +38,7 @@ const HEADER_BYTES: u64 = 16 << 20;
 pub(super) struct Kept {
     file: PathBuf,
     entries: BTreeMap<String, Entry>,
-    made: Mutex<Made>,
-}
-
-#[derive(Debug, Default)]
-struct Made {
-    matrices: Vec<(String, Arc<Matrix>)>,
-    tables: Vec<(String, Arc<Table>)>,
+    made: Mutex<Vec<(String, Arc<Matrix>)>>,
 }
 
 impl Kept {
@@ -81,36 +75,23 @@ impl Kept {
         Ok(Matrix::of_blocks(outs, ins, &quants, &scales))
     }
 
-    /// A table that is kept, with rows of this width.
-    ///
-    /// # Errors
-    /// When it is there, but cannot be read.
-    pub(super) fn table(&self, name: &str, width: usize) -> Result<Option<Table>, CheckpointError> {
-        Ok(self.read(name)?.map(|bytes| Table::of_bytes(width, &bytes)))
-    }
-
     fn read(&self, name: &str) -> Result<Option<Vec<u8>>, CheckpointError> {
         self.entries.get(name).map(|entry| entry.read(name)).transpose()
     }
 
     /// Remembers one that was made.
-    pub(super) fn add_matrix(&self, name: String, matrix: &Arc<Matrix>) {
-        self.made().matrices.push((name, Arc::clone(matrix)));
+    pub(super) fn add(&self, name: String, matrix: &Arc<Matrix>) {
+        self.made().push((name, Arc::clone(matrix)));
     }
 
-    /// Remembers one that was made.
-    pub(super) fn add_table(&self, name: String, table: &Arc<Table>) {
-        self.made().tables.push((name, Arc::clone(table)));
-    }
-
-    fn made(&self) -> std::sync::MutexGuard<'_, Made> {
+    fn made(&self) -> MutexGuard<'_, Vec<(String, Arc<Matrix>)>> {
         self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Keeps what was made, if anything was, and removes what was kept of other weights. Where the directory cannot be written, the
     /// next start makes it again: that is logged.
     pub(super) fn save(self) {
-        if self.made().matrices.is_empty() {
+        if self.made().is_empty() {
             return;
         }
         match self.write() {
@@ -127,14 +108,11 @@ impl Kept {
     fn write(&self) -> io::Result<()> {
         let made = self.made();
         let mut tensors = Vec::new();
-        for (name, matrix) in &made.matrices {
+        for (name, matrix) in made.iter() {
             if let Some((quants, scales)) = matrix.blocks() {
                 tensors.push((format!("{name}.quants"), Dtype::U8, Cow::Borrowed(quants)));
                 tensors.push((format!("{name}.scales"), Dtype::BF16, Cow::Owned(scales)));
             }
-        }
-        for (name, table) in &made.tables {
-            tensors.push((name.clone(), Dtype::BF16, Cow::Owned(table.bytes())));
         }
         let views = tensors.iter().map(|(name, dtype, bytes)| {
             let values = bytes.len() / if *dtype == Dtype::U8 { 1 } else { 2 };

@@ -13,7 +13,7 @@ use super::{
     decoder::Decoder,
     kept::Kept,
     precision::{Kernels, Precision},
-    tensors::{CODEC, of_text, stored_name, tensors},
+    tensors::{CODEC, stored_name, tensors},
     text::{TextEncoder, TextTokenizer},
     weights::{CodecWeights, Placement, Weights},
 };
@@ -77,7 +77,7 @@ impl LanguageModel {
         cancel: &dyn Cancel,
     ) -> Result<Self, ModelError> {
         let tokenizer = TextTokenizer::open(checkpoint.directory(), &config.text)?;
-        let keeps = of_text(placement.precision, placement.kernels) == Precision::Q8_0;
+        let keeps = (placement.precision, placement.kernels) == (Precision::Q8_0, Kernels::Own);
         let kept = keeps.then(|| Kept::open(checkpoint)).transpose().map_err(ModelError::Kept)?;
         let weights = Weights::new(checkpoint, config, placement, cancel, kept.as_ref());
         let text = TextEncoder::load(&weights, tokenizer, &config.text)?;

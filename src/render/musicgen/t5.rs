@@ -19,7 +19,7 @@ use super::{
 #[derive(Debug)]
 pub(super) struct T5 {
     config: TextConfig,
-    words: Arc<Table>,
+    words: Table,
     /// By distance, then by head.
     biases: Vec<f32>,
     blocks: Vec<Block>,

@@ -35,7 +35,7 @@ pub struct Wanted {
 pub enum Kept {
     /// At the precision that is asked for.
     Matrix,
-    /// On the processor: at that precision too, unless candle computes the decoder.
+    /// On the processor: in f32 or in f16, see [`of_text`].
     TextMatrix,
     /// As [`Kept::TextMatrix`], but of which single rows are looked up.
     Table,
@@ -57,11 +57,12 @@ impl Wanted {
     }
 }
 
-/// The precision of what runs on the processor wherever the decoder does.
+/// The precision of what runs on the processor wherever the decoder does, once per text. T5's scores are not scaled, so that small
+/// errors grow: 8 bits would be too few.
 pub(super) fn of_text(precision: Precision, kernels: Kernels) -> Precision {
-    match kernels {
-        Kernels::Own => precision,
-        Kernels::Candle => Precision::F32,
+    match (kernels, precision) {
+        (Kernels::Candle, _) | (Kernels::Own, Precision::F32) => Precision::F32,
+        (Kernels::Own, Precision::Bf16 | Precision::F16 | Precision::Q8_0) => Precision::F16,
     }
 }
 

@@ -96,7 +96,7 @@ impl<'a> Weights<'a> {
         let values = self.joined(names)?.flatten_all()?.to_vec1::<f32>()?;
         let matrix = Arc::new(Matrix::new(&values, outs, ins, precision));
         if let Some(kept) = kept {
-            kept.add_matrix(name, &matrix);
+            kept.add(name, &matrix);
         }
         Ok(matrix)
     }
@@ -124,20 +124,9 @@ impl<'a> Weights<'a> {
     }
 
     /// A table of which single rows are looked up.
-    pub(super) fn table(&self, name: &str) -> Result<Arc<Table>, ModelError> {
+    pub(super) fn table(&self, name: &str) -> Result<Table, ModelError> {
         let width = self.shape(name)?.last().copied().unwrap_or(1);
-        let precision = self.text_precision();
-        let kept = self.kept.filter(|_| precision == Precision::Q8_0);
-        if let Some(kept) = kept
-            && let Some(table) = kept.table(name, width)?
-        {
-            return Ok(Arc::new(table));
-        }
-        let table = Arc::new(Table::new(self.values(name)?, width, precision));
-        if let Some(kept) = kept {
-            kept.add_table(name.to_owned(), &table);
-        }
-        Ok(table)
+        Ok(Table::new(self.values(name)?, width, self.text_precision()))
     }
 
     /// The values of a tensor that a checkpoint may lack.

@@ -34,7 +34,7 @@ use position::Positions;
 pub struct Decoder {
     config: DecoderConfig,
     /// One table per codebook, the last row of each for padding.
-    embeddings: Vec<Arc<Table>>,
+    embeddings: Vec<Table>,
     positions: Positions,
     body: Body,
 }
@@ -129,7 +129,7 @@ impl Decoder {
     pub(super) fn of_noise(config: &DecoderConfig, precision: Precision) -> Self {
         let table = |_| {
             let values = vec![0.02; (config.vocab_size + 1) * config.hidden_size];
-            Arc::new(Table::new(values, config.hidden_size, precision))
+            Table::new(values, config.hidden_size, precision)
         };
         Self {
             config: config.clone(),

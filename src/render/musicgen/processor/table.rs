@@ -1,6 +1,6 @@
 //! Tables of which single rows are looked up.
 
-use half::bf16;
+use half::f16;
 
 use super::{super::precision::Precision, stored::Stored};
 
@@ -14,7 +14,7 @@ pub(in super::super) struct Table {
 #[derive(Debug)]
 enum Rows {
     F32(Vec<f32>),
-    Bf16(Vec<bf16>),
+    F16(Vec<f16>),
 }
 
 impl Table {
@@ -23,24 +23,10 @@ impl Table {
         let rows = match precision {
             Precision::F32 => Rows::F32(values),
             Precision::Bf16 | Precision::F16 | Precision::Q8_0 => {
-                Rows::Bf16(values.into_iter().map(bf16::of).collect())
+                Rows::F16(values.into_iter().map(f16::of).collect())
             }
         };
         Self { width, rows }
-    }
-
-    /// From what [`Table::bytes`] gave.
-    pub(in super::super) fn of_bytes(width: usize, bytes: &[u8]) -> Self {
-        let values = bytes.as_chunks::<2>().0.iter().map(|bytes| bf16::from_le_bytes(*bytes));
-        Self { width, rows: Rows::Bf16(values.collect()) }
-    }
-
-    /// Its values in 16 bits, little-endian.
-    pub(in super::super) fn bytes(&self) -> Vec<u8> {
-        match &self.rows {
-            Rows::F32(values) => values.iter().flat_map(|value| bf16::of(*value).to_le_bytes()).collect(),
-            Rows::Bf16(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
-        }
     }
 
     /// Bytes of a value.
@@ -52,7 +38,7 @@ impl Table {
     pub(in super::super) fn add_to(&self, row: usize, state: &mut [f32]) {
         match &self.rows {
             Rows::F32(values) => add(values, row * self.width, state),
-            Rows::Bf16(values) => add(values, row * self.width, state),
+            Rows::F16(values) => add(values, row * self.width, state),
         }
     }
 }

@@ -134,6 +134,53 @@ fn every_stage_of_a_model_of_full_size_is_that_of_the_reference() {
     line.print(&reference.name);
 }
 
+/// What a precision loses: by how much logits are off, the root of the mean square as a share of that of the logits; and how many
+/// decisions it takes otherwise when every column is given.
+fn loss(reference: &Reference) -> (f32, f32) {
+    let branches = reference.branches(reference.fact("prompt"));
+    let found = logits(reference, &reference.golden["lm.input"], &branches.first, 100);
+    let expected = &reference.golden[LOGITS[0]];
+    let power = |tensor: &Tensor| tensor.sqr().unwrap().mean_all().unwrap().to_scalar::<f32>().unwrap();
+    let off = (power(&(&found - expected).unwrap()) / power(expected)).sqrt();
+    let decisions = |logits: &Tensor| logits.argmax(D::Minus1).unwrap();
+    let other = decisions(&found).ne(&decisions(expected)).unwrap().to_dtype(DType::F32).unwrap();
+    (off, other.mean_all().unwrap().to_scalar().unwrap())
+}
+
+/// Prints what every precision loses; the limits are a little above what was measured.
+fn print_losses(directory: &Path, limits: [(Precision, f32, f32); 3]) {
+    for (precision, most_off, most_other) in limits {
+        let reference = Reference::open(directory, precision, Kernels::Own);
+        let (off, other) = loss(&reference);
+        println!(
+            "{:<9} {precision:<5} logits off by {off:.1e}, other decisions {:.1} %",
+            reference.name,
+            100.0 * other
+        );
+        assert!(off <= most_off && other <= most_other, "{} {precision}: {off:e} {other}", reference.name);
+    }
+}
+
+#[test]
+fn lower_precisions_lose_little() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/checkpoints");
+    for name in ["mono", "stereo", "wide"] {
+        let limits =
+            [(Precision::Bf16, 0.01, 0.05), (Precision::F16, 0.002, 0.02), (Precision::Q8_0, 0.03, 0.06)];
+        print_losses(&root.join(name), limits);
+    }
+}
+
+#[test]
+#[ignore = "takes minutes, and 2.4 GB that tests/reference/full.py has made"]
+fn lower_precisions_lose_little_at_full_size() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/reference/full");
+    print_losses(
+        &directory,
+        [(Precision::Bf16, 0.02, 0.1), (Precision::F16, 0.02, 0.1), (Precision::Q8_0, 0.05, 0.15)],
+    );
+}
+
 /// `cargo test --lib musicgen::tests::parity -- --nocapture` shows the table.
 #[test]
 fn every_stage_of_every_checkpoint_is_that_of_the_reference() {
