@@ -35,7 +35,7 @@ pub struct Wanted {
 pub enum Kept {
     /// At the precision that is asked for.
     Matrix,
-    /// On the processor: in f32 or in f16, see [`of_text`].
+    /// On the processor, once per text: in f32 or in f16.
     TextMatrix,
     /// As [`Kept::TextMatrix`], but of which single rows are looked up.
     Table,
