@@ -562,7 +562,7 @@ fn the_service_renders_with_a_model_and_cancels_it() {
     assert_eq!(engine(&service)["loaded"], true);
     assert_eq!(service.get("/health")["engines"][0]["loaded"], true);
     let origin = service.get(&format!("/artifact/{job}"))["provenance"].clone();
-    assert_eq!((&origin["engine"], &origin["dtype"]), (&json!("musicgen"), &json!("f32")));
+    assert_eq!((&origin["engine"], &origin["dtype"]), (&json!("musicgen"), &json!("q8_0")));
 
     let long =
         service.submit(&json!({"prompt": "endless piano", "duration_seconds": 600, "engine": "musicgen"}));
