@@ -1,8 +1,7 @@
 //! Loops in the widest vector registers that the processor has, and a power of e that can stand in them.
 //!
 //! Sums and products give the same bits in every width: the compiler neither contracts a multiplication and an addition to one
-//! operation nor changes the order of a sum of floats. [`f32::mul_add`] gives them too, but is a slow call of the standard
-//! library where [`fused`] is false.
+//! operation nor changes the order of a sum of floats.
 #![allow(
     unsafe_code,
     reason = "code for instructions that not every processor has may only run where they were found"
@@ -24,19 +23,6 @@ pub(super) fn widest<T>(work: impl FnOnce() -> T) -> T {
         }
     }
     work()
-}
-
-/// Whether `mul_add` is an instruction in [`widest`].
-#[allow(dead_code, reason = "for the matrix products, which come next")]
-pub(super) fn fused() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    {
-        is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    {
-        cfg!(target_arch = "aarch64")
-    }
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -10,15 +10,13 @@ use super::{
         ModelError,
         config::DecoderConfig,
         precision::Linear,
+        processor::NORM_EPSILON,
         weights::{Placement, Weights},
     },
     Feed, Span, Text,
     attention::{Memory, causal_mask, split},
     network::{Cross, Network, Parts},
 };
-
-/// As the reference has it; no configuration tells it.
-const NORM_EPSILON: f32 = 1e-5;
 
 /// A network whose states are tensors.
 #[derive(Debug)]

@@ -15,6 +15,6 @@ mod stored;
 mod table;
 
 pub(super) use cache::Cache;
-pub(super) use functions::{Norm, RootNorm, dot, gelu, gelu_tanh, softmax};
+pub(super) use functions::{NORM_EPSILON, Norm, RootNorm, dot, gelu, gelu_tanh, softmax};
 pub(super) use matrix::{Matrix, Products};
 pub(super) use table::Table;
