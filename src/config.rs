@@ -66,6 +66,12 @@ pub enum DtypeChoice {
     /// Blocks of 8 bits.
     #[value(name = "q8_0")]
     Q8_0,
+    /// Blocks of 6 bits.
+    #[value(name = "q6_0")]
+    Q6_0,
+    /// Blocks of 4 bits.
+    #[value(name = "q4_0")]
+    Q4_0,
 }
 
 /// Where the codec computes.
@@ -270,6 +276,8 @@ impl Rendering {
             DtypeChoice::Bf16 => Precision::Bf16,
             DtypeChoice::F16 => Precision::F16,
             DtypeChoice::Q8_0 => Precision::Q8_0,
+            DtypeChoice::Q6_0 => Precision::Q6_0,
+            DtypeChoice::Q4_0 => Precision::Q4_0,
         };
         hardware.try_out(precision)?;
         Ok(musicgen::Settings {

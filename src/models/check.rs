@@ -73,7 +73,7 @@ pub fn check(found: &Found, progress: &mut dyn FnMut(f64) -> ControlFlow<()>) ->
     let decoder = &config.decoder;
     let prefix = config.melody.map_or(0, |melody| melody.chroma_length);
     let positions = WINDOW_SECONDS * config.codec.frame_rate() + config.codec.quantizers() + prefix;
-    let memory = [Precision::F32, Precision::Bf16, Precision::F16, Precision::Q8_0].map(|precision| {
+    let memory = Precision::ALL.map(|precision| {
         let caches = ROWS * decoder.row_bytes(positions, precision, Kernels::Own);
         let bytes = model::bytes(&config, precision, Kernels::Own) + model::codec_bytes(&checkpoint) + caches;
         (precision.to_string(), bytes)

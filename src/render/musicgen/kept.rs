@@ -1,6 +1,6 @@
-//! Matrices in 8 bits, made once and kept beside the model.
+//! Matrices in blocks of few bits, made once and kept beside the model.
 //!
-//! To make them of a checkpoint takes longer than all else of a start, and reads four times as much. The file is a safetensors file
+//! To make them of a checkpoint takes longer than all else of a start, and reads several times as much. The file is a safetensors file
 //! in the model's directory, of the form in which the processor's kernels read them; its name has the digest of what it was made
 //! of, so that one of other weights is never taken.
 
@@ -20,15 +20,15 @@ use tempfile::NamedTempFile;
 
 use super::{
     checkpoint::{Checkpoint, CheckpointError, Entry, read_header},
+    precision::Precision,
     processor::Matrix,
 };
 
 /// Changes whenever the form of the file does.
-const VERSION: &str = "timbre 2";
+const VERSION: &str = "timbre 3";
 
-/// How the files are called: this, the digest, the ending.
+/// How the files are called: this, the digest, a point, the precision.
 const PREFIX: &str = "timbre-";
-const ENDING: &str = ".q8_0";
 
 /// What of a header goes into the digest: all of it, for any model.
 const HEADER_BYTES: u64 = 16 << 20;
@@ -37,17 +37,18 @@ const HEADER_BYTES: u64 = 16 << 20;
 #[derive(Debug)]
 pub(super) struct Kept {
     file: PathBuf,
+    precision: Precision,
     entries: BTreeMap<String, Entry>,
     made: Mutex<Vec<(String, Arc<Matrix>)>>,
 }
 
 impl Kept {
-    /// Looks for what is kept of a checkpoint. A file that cannot be read is as good as none.
+    /// Looks for what is kept of a checkpoint at a precision. A file that cannot be read is as good as none.
     ///
     /// # Errors
     /// When the checkpoint's files cannot be looked at.
-    pub(super) fn open(checkpoint: &Checkpoint) -> io::Result<Self> {
-        let file = checkpoint.directory().join(format!("{PREFIX}{}{ENDING}", digest(checkpoint)?));
+    pub(super) fn open(checkpoint: &Checkpoint, precision: Precision) -> io::Result<Self> {
+        let file = checkpoint.directory().join(format!("{PREFIX}{}.{precision}", digest(checkpoint)?));
         let mut entries = BTreeMap::new();
         if file.exists()
             && let Err(error) = read_header(&file, &mut entries)
@@ -55,7 +56,12 @@ impl Kept {
             tracing::warn!(%error, "what is kept of the model cannot be read, and is made anew");
             entries.clear();
         }
-        Ok(Self { file, entries, made: Mutex::default() })
+        Ok(Self { file, precision, entries, made: Mutex::default() })
+    }
+
+    /// Of all its matrices.
+    pub(super) fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// A matrix that is kept, `[outs, ins]`.
@@ -72,7 +78,7 @@ impl Kept {
         let (Some(quants), Some(scales)) = (self.read(&quants)?, self.read(&scales)?) else {
             return Ok(None);
         };
-        Ok(Matrix::of_blocks(outs, ins, &quants, &scales))
+        Ok(Matrix::of_blocks(outs, ins, self.precision, &quants, &scales))
     }
 
     fn read(&self, name: &str) -> Result<Option<Vec<u8>>, CheckpointError> {
@@ -96,11 +102,11 @@ impl Kept {
         }
         match self.write() {
             Ok(()) => {
-                tracing::info!(file = %self.file.display(), "the model's matrices in 8 bits are kept for the next start");
+                tracing::info!(file = %self.file.display(), "the model's matrices in blocks are kept for the next start");
             }
             Err(error) => tracing::warn!(
                 %error, file = %self.file.display(),
-                "the model's matrices in 8 bits cannot be kept: every start makes them again"
+                "the model's matrices in blocks cannot be kept: every start makes them again"
             ),
         }
     }
@@ -123,10 +129,11 @@ impl Kept {
         let file = NamedTempFile::new_in(directory)?;
         safetensors::serialize_to_file(views, None, file.path()).map_err(io::Error::other)?;
         file.as_file().sync_all()?;
+        let ending = format!(".{}", self.precision);
         for other in fs::read_dir(directory)?.flatten() {
             let name = other.file_name();
             let name = name.to_string_lossy();
-            if name.starts_with(PREFIX) && name.ends_with(ENDING) && other.path() != self.file {
+            if name.starts_with(PREFIX) && name.ends_with(&ending) && other.path() != self.file {
                 fs::remove_file(other.path()).ok();
             }
         }

@@ -77,8 +77,9 @@ impl LanguageModel {
         cancel: &dyn Cancel,
     ) -> Result<Self, ModelError> {
         let tokenizer = TextTokenizer::open(checkpoint.directory(), &config.text)?;
-        let keeps = (placement.precision, placement.kernels) == (Precision::Q8_0, Kernels::Own);
-        let kept = keeps.then(|| Kept::open(checkpoint)).transpose().map_err(ModelError::Kept)?;
+        let keeps = placement.precision.bits().is_some() && placement.kernels == Kernels::Own;
+        let kept = keeps.then(|| Kept::open(checkpoint, placement.precision));
+        let kept = kept.transpose().map_err(ModelError::Kept)?;
         let weights = Weights::new(checkpoint, config, placement, cancel, kept.as_ref());
         let text = TextEncoder::load(&weights, tokenizer, &config.text)?;
         let model = Self {

@@ -22,6 +22,10 @@ pub enum Precision {
     F16,
     /// Blocks of 32 values in 8 bits with a common scale.
     Q8_0,
+    /// The same in 6 bits, on the processor only.
+    Q6_0,
+    /// The same in 4 bits.
+    Q4_0,
 }
 
 /// What computes the decoder.
@@ -42,7 +46,7 @@ impl Kernels {
 
 /// A name of no precision.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{0} is no precision: f32, bf16, f16 or q8_0")]
+#[error("{0} is no precision: f32, bf16, f16, q8_0, q6_0 or q4_0")]
 pub struct UnknownPrecision(String);
 
 impl FromStr for Precision {
@@ -54,6 +58,8 @@ impl FromStr for Precision {
             "bf16" => Ok(Self::Bf16),
             "f16" => Ok(Self::F16),
             "q8_0" => Ok(Self::Q8_0),
+            "q6_0" => Ok(Self::Q6_0),
+            "q4_0" => Ok(Self::Q4_0),
             _ => Err(UnknownPrecision(name.to_owned())),
         }
     }
@@ -66,17 +72,32 @@ impl fmt::Display for Precision {
             Self::Bf16 => "bf16",
             Self::F16 => "f16",
             Self::Q8_0 => "q8_0",
+            Self::Q6_0 => "q6_0",
+            Self::Q4_0 => "q4_0",
         })
     }
 }
 
 impl Precision {
+    /// All of them, the most exact first.
+    pub const ALL: [Self; 6] = [Self::F32, Self::Bf16, Self::F16, Self::Q8_0, Self::Q6_0, Self::Q4_0];
+
+    /// Bits of a value in blocks of 32 with a common scale of 16 bits; `None` where there are no blocks.
+    pub fn bits(self) -> Option<usize> {
+        match self {
+            Self::F32 | Self::Bf16 | Self::F16 => None,
+            Self::Q8_0 => Some(8),
+            Self::Q6_0 => Some(6),
+            Self::Q4_0 => Some(4),
+        }
+    }
+
     /// The type of what is multiplied with a matrix and kept in caches.
     pub fn dtype(self) -> DType {
         match self {
-            Self::F32 | Self::Q8_0 => DType::F32,
             Self::Bf16 => DType::BF16,
             Self::F16 => DType::F16,
+            _ => DType::F32,
         }
     }
 
@@ -92,11 +113,10 @@ impl Precision {
     /// Bytes of a matrix whose rows are `columns` wide, in memory.
     pub fn matrix_bytes(self, rows: usize, columns: usize, kernels: Kernels) -> u64 {
         let values = (rows * columns) as u64;
-        match (self, kernels) {
-            // Blocks of 32 values and a scale of 16 bits.
-            (Self::Q8_0, Kernels::Own) => (rows * columns.div_ceil(32) * 34) as u64,
+        match (self.bits(), kernels) {
+            (Some(bits), Kernels::Own) => (rows * columns.div_ceil(32) * (4 * bits + 2)) as u64,
             // candle keeps them twice: as they are and in the order of its kernels.
-            (Self::Q8_0, Kernels::Candle) if quantises(columns) => values / 32 * 34 * 2,
+            (Some(bits), Kernels::Candle) if quantises(columns) => values / 32 * (4 * bits as u64 + 2) * 2,
             _ => values * self.dtype().size_in_bytes() as u64,
         }
     }
@@ -122,8 +142,15 @@ impl Linear {
     /// # Errors
     /// When the device has no room, or does not know the type.
     pub fn new(matrix: &Tensor, precision: Precision, device: &Device) -> Result<Self> {
-        if precision == Precision::Q8_0 && quantises(matrix.dim(1)?) {
-            let blocks = QTensor::quantize_onto(matrix, GgmlDType::Q8_0, device)?;
+        let blocks = match precision {
+            Precision::F32 | Precision::Bf16 | Precision::F16 => None,
+            Precision::Q8_0 => Some(GgmlDType::Q8_0),
+            Precision::Q6_0 => candle_core::bail!("candle has no blocks of 6 bits"),
+            Precision::Q4_0 => Some(GgmlDType::Q4_0),
+        };
+        let columns = matrix.dim(1)?;
+        if let Some(kind) = blocks.filter(|_| quantises(columns)) {
+            let blocks = QTensor::quantize_onto(matrix, kind, device)?;
             Ok(Self::Quantised(QMatMul::from_qtensor(blocks)?))
         } else {
             Ok(Self::Full(matrix.to_dtype(precision.dtype())?.to_device(device)?))
@@ -166,7 +193,7 @@ mod tests {
 
     #[test]
     fn names_are_read_as_they_are_shown() {
-        for precision in [Precision::F32, Precision::Bf16, Precision::F16, Precision::Q8_0] {
+        for precision in Precision::ALL {
             assert_eq!(precision.to_string().parse(), Ok(precision));
         }
         assert!("f64".parse::<Precision>().is_err());

@@ -62,7 +62,7 @@ impl Wanted {
 pub(super) fn of_text(precision: Precision, kernels: Kernels) -> Precision {
     match (kernels, precision) {
         (Kernels::Candle, _) | (Kernels::Own, Precision::F32) => Precision::F32,
-        (Kernels::Own, Precision::Bf16 | Precision::F16 | Precision::Q8_0) => Precision::F16,
+        (Kernels::Own, _) => Precision::F16,
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) struct Weights<'a> {
     checkpoint: &'a Checkpoint,
     placement: &'a Placement,
     cancel: &'a dyn Cancel,
-    /// Where matrices in 8 bits are kept.
+    /// Where matrices in blocks are kept.
     kept: Option<&'a Kept>,
     shapes: HashMap<String, Vec<usize>>,
 }
@@ -87,7 +87,7 @@ impl<'a> Weights<'a> {
         let ins = shapes.iter().find_map(|shape| shape.last()).copied().unwrap_or(1);
         let outs = shapes.iter().filter_map(|shape| shape.first()).sum();
         let name = names.join("+");
-        let kept = self.kept.filter(|_| precision == Precision::Q8_0);
+        let kept = self.kept.filter(|kept| precision == kept.precision());
         if let Some(kept) = kept
             && let Some(matrix) = kept.matrix(&name, outs, ins)?
         {

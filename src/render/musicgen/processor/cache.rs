@@ -1,7 +1,7 @@
 //! What a row of the batch remembers of one layer, and what a query finds there.
 //!
 //! Both halves lie as attention reads them: keys in tiles of 16 positions, whose scores grow side by side; values position by
-//! position, whose sums do. In 8 bits every key and every value of a head has a scale of its own.
+//! position, whose sums do. With matrices in blocks they take 8 bits: every key and every value of a head has a scale of its own.
 
 use half::{bf16, f16};
 
@@ -73,7 +73,7 @@ impl Cache {
             Precision::F32 => Kind::F32(Pair::with_room(shape)),
             Precision::Bf16 => Kind::Bf16(Pair::with_room(shape)),
             Precision::F16 => Kind::F16(Pair::with_room(shape)),
-            Precision::Q8_0 => {
+            Precision::Q8_0 | Precision::Q6_0 | Precision::Q4_0 => {
                 let scales = || vec![0.0; heads * shape.room];
                 Kind::Int8(Pair::with_room(shape), Scales { keys: scales(), values: scales() })
             }
@@ -135,7 +135,7 @@ impl Cache {
         let each = match precision {
             Precision::F32 => 4 * head_dim,
             Precision::Bf16 | Precision::F16 => 2 * head_dim,
-            Precision::Q8_0 => head_dim + size_of::<f32>(),
+            Precision::Q8_0 | Precision::Q6_0 | Precision::Q4_0 => head_dim + size_of::<f32>(),
         };
         (2 * heads * each) as u64
     }

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use super::{
     super::{lanes::widest, precision::Precision},
-    int8::{self, Blocks},
+    blocks::{Blocks, Rows},
     stored::Stored,
 };
 
@@ -35,7 +35,9 @@ enum Tiles {
     F32(Vec<f32>),
     Bf16(Vec<bf16>),
     F16(Vec<f16>),
-    Int8(Blocks),
+    Q4(Blocks<4>),
+    Q6(Blocks<6>),
+    Q8(Blocks<8>),
 }
 
 /// Products of rows with a matrix.
@@ -54,21 +56,37 @@ impl Matrix {
             Precision::F32 => Tiles::F32(pack(values, outs, ins)),
             Precision::Bf16 => Tiles::Bf16(pack(values, outs, ins)),
             Precision::F16 => Tiles::F16(pack(values, outs, ins)),
-            Precision::Q8_0 => Tiles::Int8(Blocks::new(values, outs, ins)),
+            Precision::Q4_0 => Tiles::Q4(Blocks::new(values, outs, ins)),
+            Precision::Q6_0 => Tiles::Q6(Blocks::new(values, outs, ins)),
+            Precision::Q8_0 => Tiles::Q8(Blocks::new(values, outs, ins)),
         };
         Self { outs, ins, tiles }
     }
 
-    /// From what [`Matrix::blocks`] gave for a matrix of this size; `None` when it is of another.
-    pub(in super::super) fn of_blocks(outs: usize, ins: usize, quants: &[u8], scales: &[u8]) -> Option<Self> {
-        Some(Self { outs, ins, tiles: Tiles::Int8(Blocks::of_bytes(outs, ins, quants, scales)?) })
+    /// From what [`Matrix::blocks`] gave for a matrix of this size and precision; `None` when it is of another.
+    pub(in super::super) fn of_blocks(
+        outs: usize,
+        ins: usize,
+        precision: Precision,
+        quants: &[u8],
+        scales: &[u8],
+    ) -> Option<Self> {
+        let tiles = match precision {
+            Precision::Q4_0 => Tiles::Q4(Blocks::of_bytes(outs, ins, quants, scales)?),
+            Precision::Q6_0 => Tiles::Q6(Blocks::of_bytes(outs, ins, quants, scales)?),
+            Precision::Q8_0 => Tiles::Q8(Blocks::of_bytes(outs, ins, quants, scales)?),
+            Precision::F32 | Precision::Bf16 | Precision::F16 => return None,
+        };
+        Some(Self { outs, ins, tiles })
     }
 
-    /// Its quants and scales as they lie in memory, when it is in 8 bits.
+    /// Its quants and scales as they lie in memory, when it is in blocks.
     pub(in super::super) fn blocks(&self) -> Option<(&[u8], Vec<u8>)> {
         match &self.tiles {
-            Tiles::Int8(blocks) => Some(blocks.bytes()),
-            _ => None,
+            Tiles::Q4(blocks) => Some(blocks.bytes()),
+            Tiles::Q6(blocks) => Some(blocks.bytes()),
+            Tiles::Q8(blocks) => Some(blocks.bytes()),
+            Tiles::F32(_) | Tiles::Bf16(_) | Tiles::F16(_) => None,
         }
     }
 
@@ -82,11 +100,15 @@ impl Matrix {
             Tiles::F32(tiles) => self.floats(tiles, rows, products),
             Tiles::Bf16(tiles) => self.floats(tiles, rows, products),
             Tiles::F16(tiles) => self.floats(tiles, rows, products),
-            Tiles::Int8(blocks) => {
-                let rows = int8::Rows::of(rows, self.ins);
-                products.each_tile(|tile, out| blocks.multiply(tile, &rows, out));
-            }
+            Tiles::Q4(blocks) => self.integers(blocks, rows, products),
+            Tiles::Q6(blocks) => self.integers(blocks, rows, products),
+            Tiles::Q8(blocks) => self.integers(blocks, rows, products),
         }
+    }
+
+    fn integers<const BITS: usize>(&self, blocks: &Blocks<BITS>, rows: &[f32], products: &mut Products) {
+        let rows = Rows::of(rows, self.ins);
+        products.each_tile(|tile, out| blocks.multiply(tile, &rows, out));
     }
 
     fn floats<T: Stored>(&self, tiles: &[T], rows: &[f32], products: &mut Products) {
@@ -202,11 +224,13 @@ mod tests {
     }
 
     /// What each precision may be off, of the largest value of the product.
-    const PRECISIONS: [(Precision, f64, f64); 4] = [
+    const PRECISIONS: [(Precision, f64, f64); 6] = [
         (Precision::F32, 0.0, 1e-6),
         (Precision::Bf16, 1e-5, 5e-3),
         (Precision::F16, 1e-6, 5e-4),
         (Precision::Q8_0, 1e-4, 1e-2),
+        (Precision::Q6_0, 1e-3, 4e-2),
+        (Precision::Q4_0, 1e-2, 0.2),
     ];
 
     #[test]

@@ -7,9 +7,10 @@
 
 #![allow(clippy::inline_always, reason = "what is not inlined is not compiled for the width of its caller")]
 
+mod blocks;
 mod cache;
 mod functions;
-mod int8;
+mod integers;
 mod matrix;
 mod stored;
 mod table;

@@ -1,0 +1,307 @@
+//! Matrices of few bits: blocks of 32 values share a scale.
+//!
+//! A weight `w` is `q s`, with a whole number `q` of 4, 6 or 8 bits and the scale `s` of its block. The largest weight of a block becomes
+//! the lowest `q`, whose size is one more than that of the highest. What is kept is `q` made positive, as the processors' instructions
+//! want one factor to be: `sum of q x = sum of (q + shift) x - shift sum of x`.
+//!
+//! Four columns of sixteen rows are a group, 64 weights, which one instruction multiplies. A block has eight groups, and takes as
+//! many vectors of 64 bytes as a weight takes bits:
+//!
+//! ```text
+//!          bits   7 6   5 4   3 2   1 0
+//! 8: vector g     ------ group g ------
+//! 4: vector v     group v + 4   group v
+//! 6: the same in vectors 0 to 3 with the lower four bits, and the upper two in
+//!    vector 4 + v   v+6   v+4   v+2   v       (numbers of groups)
+//! ```
+
+use half::bf16;
+use rayon::prelude::*;
+
+use super::{
+    super::lanes::widest,
+    integers::{Row, Tile},
+    matrix::LANES,
+    stored::{Stored, whole},
+};
+
+/// Values of a row that share a scale.
+pub(super) const BLOCK: usize = 32;
+
+/// Columns that one instruction multiplies and adds up.
+pub(super) const GROUP: usize = 4;
+
+/// Groups of a block.
+pub(super) const GROUPS: usize = BLOCK / GROUP;
+
+/// Rows of a batch that share one pass over a tile.
+const AT_ONCE: usize = 8;
+
+/// The largest value of a row's block in steps of its scale.
+const STEPS: f32 = 127.0;
+
+/// Blocks whose values are all smaller are zero.
+const NOTHING: f32 = 1e-30;
+
+/// What a register holds: in a group, the four columns of each row of the tile.
+pub(super) type Vector = [u8; GROUP * LANES];
+
+/// A matrix in blocks: by tile, then from left to right.
+#[derive(Debug)]
+pub(super) struct Blocks<const BITS: usize> {
+    /// Blocks in a row.
+    width: usize,
+    quants: Vec<[Vector; BITS]>,
+    scales: Vec<[bf16; LANES]>,
+}
+
+/// Rows of a batch in blocks of 8 bits: by row, then from left to right.
+#[derive(Debug)]
+pub(super) struct Rows {
+    width: usize,
+    quants: Vec<[i8; BLOCK]>,
+    facts: Vec<Facts>,
+}
+
+/// Of one block of a row.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Facts {
+    pub(super) scale: f32,
+    /// The sum of its whole numbers.
+    pub(super) sum: i32,
+}
+
+/// What makes a weight of so many bits positive.
+pub(super) const fn shift(bits: usize) -> i32 {
+    1 << (bits - 1)
+}
+
+impl<const BITS: usize> Blocks<BITS> {
+    const SHIFT: f32 = shift(BITS) as f32;
+
+    /// Rounds a matrix that is given row by row. What does not fill a tile or a block is filled with zeros.
+    pub(super) fn new(values: &[f32], outs: usize, ins: usize) -> Self {
+        let (tiles, width) = (outs.div_ceil(LANES), ins.div_ceil(BLOCK));
+        let mut quants = vec![[[0; GROUP * LANES]; BITS]; tiles * width];
+        let mut scales = vec![[bf16::ZERO; LANES]; tiles * width];
+        let tiles = quants.par_chunks_mut(width).zip(scales.par_chunks_mut(width));
+        tiles.zip(values.par_chunks(LANES * ins)).for_each(|((quants, scales), rows)| {
+            for (place, (quants, scales)) in quants.iter_mut().zip(scales).enumerate() {
+                let mut groups = [[Self::SHIFT as u8; GROUP * LANES]; GROUPS];
+                for (lane, row) in rows.chunks_exact(ins).enumerate() {
+                    let block = &row[place * BLOCK..ins.min((place + 1) * BLOCK)];
+                    scales[lane] = Self::scale_of(block);
+                    for (column, value) in block.iter().enumerate() {
+                        groups[column / GROUP][lane * GROUP + column % GROUP] =
+                            Self::quant(*value, scales[lane]);
+                    }
+                }
+                *quants = pack(&groups);
+            }
+        });
+        Self { width, quants, scales }
+    }
+
+    /// What makes the largest value the lowest whole number; zero for what is next to nothing.
+    fn scale_of(block: &[f32]) -> bf16 {
+        let larger = |largest: f32, value: &f32| if value.abs() > largest.abs() { *value } else { largest };
+        let largest = block.iter().fold(0.0, larger);
+        if largest.abs() < NOTHING { bf16::ZERO } else { bf16::from_f32(-largest / Self::SHIFT) }
+    }
+
+    /// The nearest whole number, made positive.
+    fn quant(value: f32, scale: bf16) -> u8 {
+        let steps = if scale == bf16::ZERO { 0.0 } else { value / scale.widen() };
+        (steps.clamp(-Self::SHIFT, Self::SHIFT - 1.0).round_ties_even() + Self::SHIFT) as u8
+    }
+
+    /// From what [`Blocks::bytes`] gave for a matrix of this size; `None` when it is of another.
+    pub(super) fn of_bytes(outs: usize, ins: usize, quants: &[u8], scales: &[u8]) -> Option<Self> {
+        let (tiles, width) = (outs.div_ceil(LANES), ins.div_ceil(BLOCK));
+        let mut blocks = Self {
+            width,
+            quants: vec![[[0; GROUP * LANES]; BITS]; tiles * width],
+            scales: scales
+                .as_chunks::<2>()
+                .0
+                .as_chunks::<LANES>()
+                .0
+                .iter()
+                .map(|tile| tile.map(bf16::from_le_bytes))
+                .collect(),
+        };
+        let place = blocks.quants.as_flattened_mut().as_flattened_mut();
+        if place.len() != quants.len() || blocks.scales.len() != tiles * width {
+            return None;
+        }
+        place.copy_from_slice(quants);
+        Some(blocks)
+    }
+
+    /// Quants and scales as they lie in memory.
+    pub(super) fn bytes(&self) -> (&[u8], Vec<u8>) {
+        let scales = self.scales.iter().flatten().flat_map(|scale| scale.to_le_bytes());
+        (self.quants.as_flattened().as_flattened(), scales.collect())
+    }
+
+    /// The products of a tile with each of the rows.
+    pub(super) fn multiply(&self, tile: usize, rows: &Rows, out: &mut [[f32; LANES]]) {
+        let tile = self.tile(tile);
+        for (part, out) in out.chunks_mut(AT_ONCE).enumerate() {
+            let row = |n: usize| rows.row(part * AT_ONCE + n);
+            if let Ok(out) = <&mut [_; AT_ONCE]>::try_from(&mut *out) {
+                *out = tile.sums(std::array::from_fn(row));
+                continue;
+            }
+            let (pairs, single) = out.as_chunks_mut::<2>();
+            let odd = pairs.len() * 2;
+            for (place, pair) in pairs.iter_mut().enumerate() {
+                *pair = tile.sums([row(2 * place), row(2 * place + 1)]);
+            }
+            if let [single] = single {
+                *single = tile.sums([row(odd)])[0];
+            }
+        }
+    }
+
+    pub(super) fn tile(&self, tile: usize) -> Tile<'_, BITS> {
+        let blocks = tile * self.width..(tile + 1) * self.width;
+        Tile { quants: &self.quants[blocks.clone()], scales: &self.scales[blocks] }
+    }
+}
+
+/// Puts the groups of a block into as few vectors as they need.
+fn pack<const BITS: usize>(groups: &[Vector; GROUPS]) -> [Vector; BITS] {
+    std::array::from_fn(|vector| {
+        std::array::from_fn(|at| {
+            let bits = |group: usize, from: usize, to: usize| (groups[group][at] >> from) << to;
+            let pair = |place: usize| bits(vector % 4 + 2 * place, 4, 2 * place);
+            match BITS {
+                8 => groups[vector][at],
+                _ if vector < 4 => bits(vector, 0, 0) & 15 | bits(vector + 4, 0, 4),
+                _ => pair(0) | pair(1) | pair(2) | pair(3),
+            }
+        })
+    })
+}
+
+/// A group of a block.
+pub(super) fn unpack<const BITS: usize>(vectors: &[Vector; BITS], group: usize) -> Vector {
+    std::array::from_fn(|at| {
+        let lower = |group: usize| vectors[group % 4][at] >> (group / 4 * 4) & 15;
+        let upper = |group: usize| vectors[4 + group % 2][at] >> (group / 2 * 2) & 3;
+        match BITS {
+            8 => vectors[group][at],
+            4 => lower(group),
+            _ => lower(group) | upper(group) << 4,
+        }
+    })
+}
+
+impl Rows {
+    /// Rounds rows that follow each other, `[n, ins]`.
+    pub(super) fn of(rows: &[f32], ins: usize) -> Self {
+        let width = ins.div_ceil(BLOCK);
+        let count = rows.len() / ins;
+        let mut quants = vec![[0; BLOCK]; count * width];
+        let mut facts = vec![Facts::default(); count * width];
+        let places = quants.chunks_mut(width).zip(facts.chunks_mut(width));
+        for (row, (quants, facts)) in rows.chunks(ins).zip(places) {
+            widest(
+                #[inline(always)]
+                || {
+                    let (whole, rest) = row.as_chunks::<BLOCK>();
+                    for ((quants, facts), block) in quants.iter_mut().zip(facts.iter_mut()).zip(whole) {
+                        *facts = round(block, quants);
+                    }
+                    if let Some(quants) = quants.last_mut().filter(|_| !rest.is_empty()) {
+                        let mut block = [0.0; BLOCK];
+                        block[..rest.len()].copy_from_slice(rest);
+                        facts[width - 1] = round(&block, quants);
+                    }
+                },
+            );
+        }
+        Self { width, quants, facts }
+    }
+
+    pub(super) fn row(&self, row: usize) -> Row<'_> {
+        let blocks = row * self.width..(row + 1) * self.width;
+        Row { quants: &self.quants[blocks.clone()], facts: &self.facts[blocks] }
+    }
+}
+
+#[inline(always)]
+fn round(block: &[f32; BLOCK], quants: &mut [i8; BLOCK]) -> Facts {
+    let mut largest = [0.0_f32; LANES];
+    for half in block.as_chunks::<LANES>().0 {
+        for (largest, value) in largest.iter_mut().zip(half) {
+            *largest = if value.abs() > *largest { value.abs() } else { *largest };
+        }
+    }
+    let largest = largest.iter().fold(0.0_f32, |most, value| if *value > most { *value } else { most });
+    let steps = if largest < NOTHING { 0.0 } else { STEPS / largest };
+    let mut sum = 0;
+    for (quant, value) in quants.iter_mut().zip(block) {
+        *quant = whole(value * steps);
+    }
+    for quant in quants.iter() {
+        sum += i32::from(*quant);
+    }
+    Facts { scale: largest / STEPS, sum }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audio::Random;
+
+    fn noise(count: usize) -> Vec<f32> {
+        let mut random = Random::new(5);
+        (0..count).map(|_| random.bipolar()).collect()
+    }
+
+    fn are_read_as_written<const BITS: usize>() {
+        let blocks = Blocks::<BITS>::new(&noise(20 * 70), 20, 70);
+        let (quants, scales) = blocks.bytes();
+        let read = Blocks::<BITS>::of_bytes(20, 70, quants, &scales).unwrap();
+        assert_eq!((&read.quants, &read.scales), (&blocks.quants, &blocks.scales));
+        assert!(Blocks::<BITS>::of_bytes(20, 64, quants, &scales).is_none());
+        assert!(Blocks::<BITS>::of_bytes(20, 70, quants, &scales[32..]).is_none());
+    }
+
+    #[test]
+    fn blocks_are_read_as_they_were_written() {
+        are_read_as_written::<4>();
+        are_read_as_written::<6>();
+        are_read_as_written::<8>();
+    }
+
+    /// Each weight is within half a step, or a whole one at the end of the range that has one number less.
+    fn are_near<const BITS: usize>() {
+        let (outs, ins) = (20, 70);
+        for exponent in [-90, -20, 0, 30] {
+            let mut values = noise(outs * ins);
+            values.iter_mut().for_each(|value| *value *= f32::exp2(exponent as f32));
+            let blocks = Blocks::<BITS>::new(&values, outs, ins);
+            for (place, value) in values.iter().enumerate() {
+                let (row, column) = (place / ins, place % ins);
+                let block = row / LANES * blocks.width + column / BLOCK;
+                let group = unpack(&blocks.quants[block], column % BLOCK / GROUP);
+                let quant = i32::from(group[row % LANES * GROUP + column % GROUP]) - shift(BITS);
+                let scale = blocks.scales[block][row % LANES].widen();
+                let off = (quant as f32 * scale - value).abs() / scale.abs();
+                let end = quant == shift(BITS) - 1 || quant == -shift(BITS);
+                assert!(off <= if end { 1.5 } else { 0.5001 }, "{BITS} bits, 2^{exponent}: {off} steps");
+            }
+        }
+    }
+
+    #[test]
+    fn weights_are_rounded_to_the_nearest_step() {
+        are_near::<4>();
+        are_near::<6>();
+        are_near::<8>();
+        assert_eq!(Blocks::<8>::scale_of(&[1e-37; BLOCK]), bf16::ZERO);
+    }
+}
