@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::{
     ModelError,
     config::{Config, MelodyConfig},
+    crew::with_crew,
     decoder::{Condition, Decoder},
     processor::{Matrix, Products},
     tensors::{CHROMA_PROJECTION, TEXT_PROJECTION},
@@ -69,7 +70,7 @@ impl Projection {
 
     fn forward(&self, states: &[f32]) -> Vec<f32> {
         let (mut products, mut out) = (Products::default(), Vec::new());
-        self.weight.multiply(states, &mut products);
+        with_crew(|crew| self.weight.multiply(states, &mut products, crew));
         products.write_to(&mut out);
         for row in out.chunks_exact_mut(self.bias.len()) {
             for (value, bias) in row.iter_mut().zip(&self.bias) {

@@ -10,8 +10,8 @@ use candle_core::{Device, Tensor};
 use super::{
     ModelError,
     codec::{self, Codec, CodecError},
-    config::Config,
-    decoder::{Condition, Decoder, Feed},
+    config::{Config, DecoderConfig},
+    decoder::{Condition, Decoder, Feed, Row},
     delay::Token,
     model,
     precision::{Kernels, Precision},
@@ -80,14 +80,13 @@ pub fn measure(
     next("the codec")?;
     let codec_real_time_factor = codec_pace(config)?;
     next("preparing the language model")?;
-    let decoder = Decoder::of_noise(&config.decoder, precision);
-    let text = decoder.text(vec![1.0; WORDS * config.decoder.hidden_size])?;
+    let model = Noise::new(&config.decoder, precision)?;
     let rate = config.codec.frame_rate() as f64;
     let channels = config.decoder.audio_channels as f64;
     let mut paces = Vec::new();
     for pieces in PIECES {
         next(&format!("{pieces} at a time"))?;
-        let step_seconds = step(&decoder, &text, pieces, FRAME)?;
+        let step_seconds = model.step_seconds(pieces, FRAME)?;
         let real_time_factor = step_seconds * rate / pieces as f64 + codec_real_time_factor * channels;
         paces.push(Pace { pieces, step_seconds, real_time_factor });
     }
@@ -95,38 +94,90 @@ pub fn measure(
     let positions = super::stream::Window::of_30_seconds(config.codec.frame_rate()).frames();
     Ok(Measured {
         paces,
-        early_step_seconds: step(&decoder, &text, 1, EARLY_FRAME)?,
-        late_step_seconds: step(&decoder, &text, 1, LATE_FRAME)?,
+        early_step_seconds: model.step_seconds(1, EARLY_FRAME)?,
+        late_step_seconds: model.step_seconds(1, LATE_FRAME)?,
         codec_real_time_factor,
         weights_bytes: model::bytes(config, precision, Kernels::Own),
         piece_bytes: 2 * config.decoder.row_bytes(positions, precision, Kernels::Own),
     })
 }
 
-/// Seconds of a step of some pieces behind a frame: the median.
-fn step(decoder: &Decoder, text: &Condition, pieces: usize, frame: usize) -> Result<f64, ModelError> {
-    // The longest measurement must not run out of room.
-    let room = frame + 256;
-    let mut rows = Vec::new();
-    for row in 0..2 * pieces {
+/// A language model of random weights.
+#[derive(Debug)]
+pub struct Noise {
+    decoder: Decoder,
+    text: Condition,
+}
+
+impl Noise {
+    /// Of the sizes that a configuration tells.
+    ///
+    /// # Errors
+    /// When there is no room.
+    pub fn new(config: &DecoderConfig, precision: Precision) -> Result<Self, ModelError> {
+        let decoder = Decoder::of_noise(config, precision);
+        let text = decoder.text(vec![1.0; WORDS * config.hidden_size])?;
+        Ok(Self { decoder, text })
+    }
+
+    /// Some pieces of two rows each, behind so many frames.
+    ///
+    /// # Errors
+    /// When there is no room.
+    pub fn pieces(&self, pieces: usize, frame: usize) -> Result<Pieces<'_>, ModelError> {
         let silent = Condition::default();
-        rows.push(decoder.row_from(if row % 2 == 0 { text } else { &silent }, frame, room)?);
+        let row = |row: usize| {
+            let condition = if row.is_multiple_of(2) { &self.text } else { &silent };
+            self.decoder.row_from(condition, frame, frame + 1)
+        };
+        Ok(Pieces {
+            decoder: &self.decoder,
+            rows: (0..2 * pieces).map(row).collect::<candle_core::Result<_>>()?,
+            column: vec![vec![Token::Code(1); self.decoder.config().num_codebooks]],
+            frame,
+        })
     }
-    let column = vec![vec![Token::Code(1); decoder.config().num_codebooks]];
-    let (begun, mut seconds) = (Instant::now(), Vec::new());
-    while (begun.elapsed() < LONG_ENOUGH || seconds.len() < STEPS) && seconds.len() < room - frame {
-        let step = Instant::now();
-        let mut feeds: Vec<Feed<'_>> = rows.iter_mut().map(|row| Feed { row, columns: &column }).collect();
-        decoder.forward(&mut feeds)?;
-        seconds.push(step.elapsed().as_secs_f64());
+
+    /// Seconds of a step of some pieces behind a frame: the median.
+    fn step_seconds(&self, pieces: usize, frame: usize) -> Result<f64, ModelError> {
+        let mut pieces = self.pieces(pieces, frame)?;
+        let (begun, mut seconds) = (Instant::now(), Vec::new());
+        while begun.elapsed() < LONG_ENOUGH || seconds.len() < STEPS {
+            let step = Instant::now();
+            pieces.step()?;
+            seconds.push(step.elapsed().as_secs_f64());
+        }
+        seconds.sort_by(f64::total_cmp);
+        Ok(seconds[seconds.len() / 2])
     }
-    seconds.sort_by(f64::total_cmp);
-    Ok(seconds[seconds.len() / 2])
+}
+
+/// Pieces of such a model, always behind the same frame.
+#[derive(Debug)]
+pub struct Pieces<'a> {
+    decoder: &'a Decoder,
+    rows: Vec<Row>,
+    column: Vec<Vec<Token>>,
+    frame: usize,
+}
+
+impl Pieces<'_> {
+    /// One step of all of them: the logits of each row.
+    ///
+    /// # Errors
+    /// As [`Decoder::forward`].
+    pub fn step(&mut self) -> Result<Vec<Vec<f32>>, ModelError> {
+        let rows = self.rows.iter_mut();
+        let mut feeds: Vec<Feed<'_>> = rows.map(|row| Feed { row, columns: &self.column }).collect();
+        let logits = self.decoder.forward(&mut feeds)?;
+        self.rows.iter_mut().for_each(|row| row.back_to(self.frame));
+        Ok(logits)
+    }
 }
 
 /// Seconds of decoding for a second of one channel.
 fn codec_pace(config: &Config) -> Result<f64, ModelError> {
-    let codec = Codec::load(config.codec.clone(), &Noise)?;
+    let codec = Codec::load(config.codec.clone(), &CodecNoise)?;
     let mut random = Random::new(1);
     let size = config.codec.codebook_size() as f32;
     let frames = 5 * config.codec.frame_rate();
@@ -143,9 +194,9 @@ fn codec_pace(config: &Config) -> Result<f64, ModelError> {
 }
 
 /// A codec's weights as noise.
-struct Noise;
+struct CodecNoise;
 
-impl codec::Weights for Noise {
+impl codec::Weights for CodecNoise {
     type Error = ModelError;
 
     fn has(&self, _: &str) -> bool {

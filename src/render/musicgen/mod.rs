@@ -21,6 +21,7 @@ pub mod codec;
 pub mod codes;
 pub mod condition;
 pub mod config;
+mod crew;
 pub mod decoder;
 pub mod delay;
 pub mod engine;

@@ -5,11 +5,10 @@
 
 use std::sync::Arc;
 
-use rayon::prelude::*;
-
 use super::{
     ModelError,
     config::{FeedForward, TextConfig},
+    crew::{Crew, with_crew},
     processor::{Matrix, Products, RootNorm, Table, dot, gelu_tanh, softmax},
     tensors::{TEXT, WORDS},
     weights::Weights,
@@ -72,11 +71,10 @@ impl T5 {
 
     /// The states of word pieces, `[n, d_model]`. Each must be one of the vocabulary.
     pub(super) fn states(&self, ids: &[u32]) -> Vec<f32> {
-        // In the pool from start to end: see the decoder.
-        rayon::scope(|_| self.run(ids))
+        with_crew(|crew| self.run(ids, crew))
     }
 
-    fn run(&self, ids: &[u32]) -> Vec<f32> {
+    fn run(&self, ids: &[u32], crew: &Crew) -> Vec<f32> {
         let TextConfig { d_model, d_ff, .. } = self.config;
         let mut states = vec![0.0; ids.len() * d_model];
         for (state, id) in states.chunks_exact_mut(d_model).zip(ids) {
@@ -85,18 +83,18 @@ impl T5 {
         let (mut normed, mut products, mut rows) = (Vec::new(), Products::default(), Vec::new());
         for block in &self.blocks {
             block.attention_norm.apply(&states, &mut normed);
-            block.qkv.multiply(&normed, &mut products);
+            block.qkv.multiply(&normed, &mut products, crew);
             products.write_to(&mut rows);
-            block.attention_out.multiply(&self.attend(&rows, ids.len()), &mut products);
+            block.attention_out.multiply(&self.attend(&rows, ids.len(), crew), &mut products, crew);
             products.add_to(&mut states);
             block.feed_forward_norm.apply(&states, &mut normed);
-            block.widen.multiply(&normed, &mut products);
+            block.widen.multiply(&normed, &mut products, crew);
             products.write_to(&mut rows);
             match self.config.feed_forward {
                 FeedForward::Relu => rows.iter_mut().for_each(|value| *value = value.max(0.0)),
                 FeedForward::GatedGelu => rows = gated(&rows, d_ff),
             }
-            block.narrow.multiply(&rows, &mut products);
+            block.narrow.multiply(&rows, &mut products, crew);
             products.add_to(&mut states);
         }
         self.norm.apply(&states, &mut normed);
@@ -104,14 +102,14 @@ impl T5 {
     }
 
     /// Attention of all words to all words, head by head; scores are not scaled.
-    fn attend(&self, qkv: &[f32], count: usize) -> Vec<f32> {
+    fn attend(&self, qkv: &[f32], count: usize, crew: &Crew) -> Vec<f32> {
         let TextConfig { num_heads, d_kv, .. } = self.config;
         let inner = num_heads * d_kv;
         let part = |word: usize, part: usize, head: usize| {
             &qkv[word * 3 * inner + part * inner + head * d_kv..][..d_kv]
         };
         let mut attended = vec![0.0; count * inner];
-        attended.par_chunks_exact_mut(d_kv).enumerate().for_each(|(place, out)| {
+        crew.each_chunk(&mut attended, d_kv, |place, out| {
             let (word, head) = (place / num_heads, place % num_heads);
             let query = part(word, 0, head);
             let score = |other: usize| {

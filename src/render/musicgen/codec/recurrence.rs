@@ -1,19 +1,10 @@
 //! A layer of LSTM on the processor.
 
-use std::{
-    hint, mem,
-    sync::{
-        Mutex, PoisonError, RwLock,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
-    thread,
-};
-
 use super::{
     kernels::{self, Column, LINES, Reading},
     panels::Panels,
 };
-use crate::render::musicgen::lanes;
+use crate::render::musicgen::{crew::with_crew, lanes};
 
 /// Units whose four gates are worked on together.
 const UNITS: usize = LINES / 4;
@@ -92,126 +83,48 @@ impl Recurrence {
         // What depends on the input alone is one product for all rows.
         let inputs = self.from_input.product(rows, count);
         cell.resize(self.scales.len() * UNITS, 0.0);
-        let parts = cell
+        let mut parts: Vec<Part> = cell
             .as_chunks()
             .0
             .chunks(TOGETHER)
-            .map(|cell| Part { hidden: cell.to_vec(), cell: cell.to_vec() });
-        let steps = Steps {
-            layer: self,
-            inputs: inputs.as_chunks().0,
-            hidden: RwLock::new(mem::take(hidden)),
-            parts: parts.map(Mutex::new).collect(),
-            open: AtomicUsize::new(0),
-            begun: AtomicUsize::new(0),
-            done: AtomicUsize::new(0),
-            over: AtomicBool::new(false),
-        };
+            .map(|cell| Part { hidden: cell.to_vec(), cell: cell.to_vec() })
+            .collect();
         let mut out = Vec::with_capacity(rows.len());
-        rayon::scope(|scope| {
-            let threads = if width > FEW { rayon::current_num_threads() } else { 1 };
-            for _ in 1..threads {
-                scope.spawn(|_| steps.help());
+        with_crew(|crew| {
+            // A step is over too soon for a layer of few units to be shared out.
+            let together = if width > FEW { 1 } else { parts.len() };
+            for inputs in inputs.as_chunks().0.chunks(self.scales.len()) {
+                crew.each_chunk(&mut parts, together, |first, parts| {
+                    for (at, part) in parts.iter_mut().enumerate() {
+                        self.turn(first * together + at, part, inputs, hidden);
+                    }
+                });
+                hidden.clear();
+                hidden.extend(parts.iter().flat_map(|part| part.hidden.as_flattened()));
+                hidden.truncate(width);
+                out.extend_from_slice(hidden);
             }
-            for step in 1..=count {
-                out.extend_from_slice(&steps.take(step));
-            }
-            steps.over.store(true, Ordering::Release);
         });
-        *hidden = steps.hidden.into_inner().unwrap_or_else(PoisonError::into_inner);
         cell.clear();
-        for part in steps.parts {
-            cell.extend(part.into_inner().unwrap_or_else(PoisonError::into_inner).cell.as_flattened());
-        }
+        cell.extend(parts.iter().flat_map(|part| part.cell.as_flattened()));
         cell.truncate(width);
         out
     }
-}
 
-/// The steps of a layer through some rows, which threads share.
-///
-/// A step is over too soon for threads to sleep in between, so they wait awake. Nobody waits for a thread that has not come:
-/// each takes the next part that nobody has begun, and a thread that is alone does all of them.
-struct Steps<'a> {
-    layer: &'a Recurrence,
-    inputs: &'a [[f32; LINES]],
-    /// After the last step that is done.
-    hidden: RwLock<Vec<f32>>,
-    parts: Vec<Mutex<Part>>,
-    /// Parts of all steps, counted on: those that may be begun, that were begun, and that are done.
-    open: AtomicUsize,
-    begun: AtomicUsize,
-    done: AtomicUsize,
-    over: AtomicBool,
+    /// The next step of a part.
+    fn turn(&self, part: usize, state: &mut Part, inputs: &[[f32; LINES]], hidden: &[f32]) {
+        for (at, (next, cell)) in state.hidden.iter_mut().zip(&mut state.cell).enumerate() {
+            let block = part * TOGETHER + at;
+            let sums = kernels::recurrent(&self.from_hidden[block * self.width..][..self.width], hidden);
+            turn(sums, &self.scales[block], &inputs[block], next, cell);
+        }
+    }
 }
 
 /// The state of [`TOGETHER`] blocks.
 struct Part {
     hidden: Vec<[f32; UNITS]>,
     cell: Vec<[f32; UNITS]>,
-}
-
-impl Steps<'_> {
-    /// Does a step, counted from 1, with those who help; the hidden state after it.
-    fn take(&self, step: usize) -> Vec<f32> {
-        let all = step * self.parts.len();
-        self.open.store(all, Ordering::Release);
-        while self.work() {}
-        let mut turns = 0;
-        while self.done.load(Ordering::Acquire) < all {
-            wait(&mut turns);
-        }
-        let mut next = Vec::with_capacity(self.parts.len() * TOGETHER * UNITS);
-        for part in &self.parts {
-            next.extend(part.lock().unwrap_or_else(PoisonError::into_inner).hidden.as_flattened());
-        }
-        next.truncate(self.layer.width);
-        self.hidden.write().unwrap_or_else(PoisonError::into_inner).clone_from(&next);
-        next
-    }
-
-    fn help(&self) {
-        let mut turns = 0;
-        while !self.over.load(Ordering::Acquire) {
-            if self.work() {
-                turns = 0;
-            } else {
-                wait(&mut turns);
-            }
-        }
-    }
-
-    /// Does one more part, if there is one.
-    fn work(&self) -> bool {
-        let open = self.open.load(Ordering::Acquire);
-        let begin = |begun| (begun < open).then_some(begun + 1);
-        let Ok(begun) = self.begun.fetch_update(Ordering::AcqRel, Ordering::Acquire, begin) else {
-            return false;
-        };
-        let (step, part) = (begun / self.parts.len(), begun % self.parts.len());
-        let (width, blocks) = (self.layer.width, self.layer.scales.len());
-        let hidden = self.hidden.read().unwrap_or_else(PoisonError::into_inner);
-        let mut state = self.parts[part].lock().unwrap_or_else(PoisonError::into_inner);
-        let Part { hidden: next, cell } = &mut *state;
-        for (at, (next, cell)) in next.iter_mut().zip(cell).enumerate() {
-            let block = part * TOGETHER + at;
-            let sums = kernels::recurrent(&self.layer.from_hidden[block * width..][..width], &hidden);
-            turn(sums, &self.layer.scales[block], &self.inputs[step * blocks + block], next, cell);
-        }
-        drop((hidden, state));
-        self.done.fetch_add(1, Ordering::Release);
-        true
-    }
-}
-
-/// Waits some nanoseconds, or longer after many turns.
-fn wait(turns: &mut usize) {
-    *turns += 1;
-    if turns.is_multiple_of(4096) {
-        thread::yield_now();
-    } else {
-        hint::spin_loop();
-    }
 }
 
 /// The next state of some units.

@@ -267,6 +267,13 @@ impl DecoderConfig {
     }
 }
 
+impl Row {
+    /// Forgets what it has heard after so many positions, prefix included.
+    pub(super) fn back_to(&mut self, taken: usize) {
+        self.taken = self.taken.min(taken);
+    }
+}
+
 impl Condition {
     /// States in front of the first column, `[n, width]`.
     pub(super) fn prefixed(states: Vec<f32>, width: usize) -> Self {

@@ -3,7 +3,6 @@
 use std::{iter, sync::Arc};
 
 use candle_core::Result;
-use rayon::prelude::*;
 
 use crate::audio::Random;
 
@@ -11,6 +10,7 @@ use super::{
     super::{
         ModelError,
         config::DecoderConfig,
+        crew::{Crew, with_crew},
         precision::Precision,
         processor::{Cache, Matrix, Norm, Products, gelu},
         weights::Weights,
@@ -128,7 +128,7 @@ impl OnProcessor {
         let width = self.width();
         let remember = |cross: &Cross<Arc<Matrix>, Norm>| {
             let (mut products, mut rows) = (Products::default(), Vec::new());
-            cross.keys_values.multiply(states, &mut products);
+            with_crew(|crew| cross.keys_values.multiply(states, &mut products, crew));
             products.write_to(&mut rows);
             let mut cache = self.cache(states.len() / width);
             for (position, row) in rows.chunks_exact(2 * width).enumerate() {
@@ -172,38 +172,37 @@ impl OnProcessor {
             };
             heard.push(Heard { past: past.on_processor()?, text, span });
         }
-        // All of it in the pool: to enter it anew for every product would cost more than small products do.
-        Ok(rayon::scope(|_| self.run(states, &mut heard)))
+        Ok(with_crew(|crew| self.run(states, &mut heard, crew)))
     }
 
-    fn run(&self, mut states: Vec<f32>, rows: &mut [Heard<'_>]) -> Vec<Vec<f32>> {
+    fn run(&self, mut states: Vec<f32>, rows: &mut [Heard<'_>], crew: &Crew) -> Vec<Vec<f32>> {
         let width = self.width();
         let mut work = Work::default();
         for (layer, weights) in self.network.layers.iter().enumerate() {
             weights.attention_norm.apply(&states, &mut work.normed);
-            weights.qkv.multiply(&work.normed, &mut work.products);
+            weights.qkv.multiply(&work.normed, &mut work.products, crew);
             work.products.write_to(&mut work.rows);
             for row in &mut *rows {
                 row.remember(layer, &work.rows, width);
             }
             let scopes: Vec<Scope<'_>> = rows.iter().flat_map(|row| row.own_past(layer)).collect();
-            self.attend(&work.rows, 3 * width, &scopes, &mut work.attended);
-            weights.attention_out.multiply(&work.attended, &mut work.products);
+            self.attend(&work.rows, 3 * width, &scopes, &mut work.attended, crew);
+            weights.attention_out.multiply(&work.attended, &mut work.products, crew);
             work.products.add_to(&mut states);
             if let Some(cross) = &weights.cross {
-                self.hear(cross, layer, &mut states, rows, &mut work);
+                self.hear(cross, layer, &mut states, rows, &mut work, crew);
             }
             weights.feed_forward_norm.apply(&states, &mut work.normed);
-            weights.widen.multiply(&work.normed, &mut work.products);
+            weights.widen.multiply(&work.normed, &mut work.products, crew);
             work.products.write_to(&mut work.rows);
             gelu(&mut work.rows);
-            weights.narrow.multiply(&work.rows, &mut work.products);
+            weights.narrow.multiply(&work.rows, &mut work.products, crew);
             work.products.add_to(&mut states);
         }
         let last = rows.iter().map(|row| row.span.start + row.span.count - 1);
         let last: Vec<f32> = last.flat_map(|place| &states[place * width..][..width]).copied().collect();
         self.network.norm.apply(&last, &mut work.normed);
-        self.network.heads.multiply(&work.normed, &mut work.products);
+        self.network.heads.multiply(&work.normed, &mut work.products, crew);
         work.products.write_to(&mut work.rows);
         work.rows.chunks_exact(work.rows.len() / rows.len()).map(<[f32]>::to_vec).collect()
     }
@@ -216,6 +215,7 @@ impl OnProcessor {
         states: &mut [f32],
         rows: &[Heard<'_>],
         work: &mut Work,
+        crew: &Crew,
     ) {
         let width = self.width();
         let mut scopes: Vec<Scope<'_>> = Vec::new();
@@ -232,10 +232,10 @@ impl OnProcessor {
         let mut heard: Vec<f32> =
             listening.iter().flat_map(|range| &states[range.clone()]).copied().collect();
         cross.norm.apply(&heard, &mut work.normed);
-        cross.queries.multiply(&work.normed, &mut work.products);
+        cross.queries.multiply(&work.normed, &mut work.products, crew);
         work.products.write_to(&mut work.rows);
-        self.attend(&work.rows, width, &scopes, &mut work.attended);
-        cross.out.multiply(&work.attended, &mut work.products);
+        self.attend(&work.rows, width, &scopes, &mut work.attended, crew);
+        cross.out.multiply(&work.attended, &mut work.products, crew);
         work.products.add_to(&mut heard);
         let mut heard = heard.as_slice();
         for range in listening {
@@ -246,16 +246,26 @@ impl OnProcessor {
     }
 
     /// What each state finds in its scope. Its query starts every `stride` values.
-    fn attend(&self, queries: &[f32], stride: usize, scopes: &[Scope<'_>], attended: &mut Vec<f32>) {
+    fn attend(
+        &self,
+        queries: &[f32],
+        stride: usize,
+        scopes: &[Scope<'_>],
+        attended: &mut Vec<f32>,
+        crew: &Crew,
+    ) {
         attended.resize(scopes.len() * self.width(), 0.0);
-        let heads = attended.par_chunks_mut(self.head_dim).enumerate();
         // Each is some microseconds of work.
-        let heads = heads.with_min_len(self.num_heads / 4);
-        heads.for_each_init(Vec::new, |scores, (place, out)| {
-            let (state, head) = (place / self.num_heads, place % self.num_heads);
-            let query = &queries[state * stride + head * self.head_dim..][..self.head_dim];
-            let (cache, positions) = scopes[state];
-            cache.attend(head, positions, query, scores, out);
+        let together = (self.num_heads / 4).max(1);
+        crew.each_chunk(attended, together * self.head_dim, |part, out| {
+            let mut scores = Vec::new();
+            for (at, out) in out.chunks_mut(self.head_dim).enumerate() {
+                let place = part * together + at;
+                let (state, head) = (place / self.num_heads, place % self.num_heads);
+                let query = &queries[state * stride + head * self.head_dim..][..self.head_dim];
+                let (cache, positions) = scopes[state];
+                cache.attend(head, positions, query, &mut scores, out);
+            }
         });
     }
 }

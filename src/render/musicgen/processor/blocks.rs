@@ -89,11 +89,13 @@ impl<const BITS: usize> Blocks<BITS> {
             for (place, (quants, scales)) in quants.iter_mut().zip(scales).enumerate() {
                 let mut groups = [[Self::SHIFT as u8; GROUP * LANES]; GROUPS];
                 for (lane, row) in rows.chunks_exact(ins).enumerate() {
-                    let block = &row[place * BLOCK..ins.min((place + 1) * BLOCK)];
-                    scales[lane] = Self::scale_of(block);
-                    for (column, value) in block.iter().enumerate() {
-                        groups[column / GROUP][lane * GROUP + column % GROUP] =
-                            Self::quant(*value, scales[lane]);
+                    let mut block = [0.0; BLOCK];
+                    let given = &row[place * BLOCK..ins.min((place + 1) * BLOCK)];
+                    block[..given.len()].copy_from_slice(given);
+                    let (scale, block) = Self::round(&block);
+                    scales[lane] = scale;
+                    for (group, quants) in groups.iter_mut().zip(block.as_chunks::<GROUP>().0) {
+                        group[lane * GROUP..][..GROUP].copy_from_slice(quants);
                     }
                 }
                 *quants = pack(&groups);
@@ -102,17 +104,25 @@ impl<const BITS: usize> Blocks<BITS> {
         Self { width, quants, scales }
     }
 
-    /// What makes the largest value the lowest whole number; zero for what is next to nothing.
-    fn scale_of(block: &[f32]) -> bf16 {
-        let larger = |largest: f32, value: &f32| if value.abs() > largest.abs() { *value } else { largest };
-        let largest = block.iter().fold(0.0, larger);
-        if largest.abs() < NOTHING { bf16::ZERO } else { bf16::from_f32(-largest / Self::SHIFT) }
-    }
-
-    /// The nearest whole number, made positive.
-    fn quant(value: f32, scale: bf16) -> u8 {
-        let steps = if scale == bf16::ZERO { 0.0 } else { value / scale.widen() };
-        (steps.clamp(-Self::SHIFT, Self::SHIFT - 1.0).round_ties_even() + Self::SHIFT) as u8
+    /// The scale of a block, zero for what is next to nothing, and its whole numbers, made positive.
+    fn round(block: &[f32; BLOCK]) -> (bf16, [u8; BLOCK]) {
+        widest(
+            #[inline(always)]
+            || {
+                let larger =
+                    |largest: f32, value: &f32| if value.abs() > largest.abs() { *value } else { largest };
+                let largest = block.iter().fold(0.0, larger);
+                if largest.abs() < NOTHING {
+                    return (bf16::ZERO, [Self::SHIFT as u8; BLOCK]);
+                }
+                let scale = bf16::from_f32(-largest / Self::SHIFT);
+                let quant = |value: f32| {
+                    let steps = (value / scale.widen()).clamp(-Self::SHIFT, Self::SHIFT - 1.0);
+                    (i32::from(whole(steps)) + shift(BITS)) as u8
+                };
+                (scale, block.map(quant))
+            },
+        )
     }
 
     /// From what [`Blocks::bytes`] gave for a matrix of this size; `None` when it is of another.
@@ -282,7 +292,9 @@ mod tests {
         let (outs, ins) = (20, 70);
         for exponent in [-90, -20, 0, 30] {
             let mut values = noise(outs * ins);
-            values.iter_mut().for_each(|value| *value *= f32::exp2(exponent as f32));
+            for value in &mut values {
+                *value *= f32::exp2(exponent as f32);
+            }
             let blocks = Blocks::<BITS>::new(&values, outs, ins);
             for (place, value) in values.iter().enumerate() {
                 let (row, column) = (place / ins, place % ins);
@@ -302,6 +314,6 @@ mod tests {
         are_near::<4>();
         are_near::<6>();
         are_near::<8>();
-        assert_eq!(Blocks::<8>::scale_of(&[1e-37; BLOCK]), bf16::ZERO);
+        assert_eq!(Blocks::<8>::round(&[1e-37; BLOCK]), (bf16::ZERO, [128; BLOCK]));
     }
 }

@@ -11,7 +11,7 @@ use half::{bf16, f16};
 use rayon::prelude::*;
 
 use super::{
-    super::{lanes::widest, precision::Precision},
+    super::{crew::Crew, lanes::widest, precision::Precision},
     blocks::{Blocks, Rows},
     stored::Stored,
 };
@@ -21,6 +21,9 @@ pub(super) const LANES: usize = 16;
 
 /// Rows of a batch that share one pass over a tile.
 const AT_ONCE: usize = 4;
+
+/// Parts of a product for each thread: as none of them starts together, the last one should be short.
+const PARTS: usize = 4;
 
 /// A matrix `[outs, ins]` that rows are multiplied with.
 #[derive(Debug)]
@@ -91,29 +94,35 @@ impl Matrix {
     }
 
     /// Multiplies it with rows that follow each other, `[n, ins]`.
-    pub(in super::super) fn multiply(&self, rows: &[f32], products: &mut Products) {
+    pub(in super::super) fn multiply(&self, rows: &[f32], products: &mut Products, crew: &Crew) {
         let count = rows.len() / self.ins;
         products.rows = count;
         products.outs = self.outs;
         products.values.resize(count * self.outs.div_ceil(LANES), [0.0; LANES]);
         match &self.tiles {
-            Tiles::F32(tiles) => self.floats(tiles, rows, products),
-            Tiles::Bf16(tiles) => self.floats(tiles, rows, products),
-            Tiles::F16(tiles) => self.floats(tiles, rows, products),
-            Tiles::Q4(blocks) => self.integers(blocks, rows, products),
-            Tiles::Q6(blocks) => self.integers(blocks, rows, products),
-            Tiles::Q8(blocks) => self.integers(blocks, rows, products),
+            Tiles::F32(tiles) => self.floats(tiles, rows, products, crew),
+            Tiles::Bf16(tiles) => self.floats(tiles, rows, products, crew),
+            Tiles::F16(tiles) => self.floats(tiles, rows, products, crew),
+            Tiles::Q4(blocks) => self.integers(blocks, rows, products, crew),
+            Tiles::Q6(blocks) => self.integers(blocks, rows, products, crew),
+            Tiles::Q8(blocks) => self.integers(blocks, rows, products, crew),
         }
     }
 
-    fn integers<const BITS: usize>(&self, blocks: &Blocks<BITS>, rows: &[f32], products: &mut Products) {
+    fn integers<const BITS: usize>(
+        &self,
+        blocks: &Blocks<BITS>,
+        rows: &[f32],
+        products: &mut Products,
+        crew: &Crew,
+    ) {
         let rows = Rows::of(rows, self.ins);
-        products.each_tile(|tile, out| blocks.multiply(tile, &rows, out));
+        products.each_tile(crew, |tile, out| blocks.multiply(tile, &rows, out));
     }
 
-    fn floats<T: Stored>(&self, tiles: &[T], rows: &[f32], products: &mut Products) {
+    fn floats<T: Stored>(&self, tiles: &[T], rows: &[f32], products: &mut Products, crew: &Crew) {
         let ins = self.ins;
-        products.each_tile(|tile, out| {
+        products.each_tile(crew, |tile, out| {
             let tile = &tiles[tile * ins * LANES..][..ins * LANES];
             for (out, rows) in out.chunks_mut(AT_ONCE).zip(rows.chunks(AT_ONCE * ins)) {
                 widest(
@@ -167,14 +176,14 @@ fn pack<T: Stored>(values: &[f32], outs: usize, ins: usize) -> Vec<T> {
 }
 
 impl Products {
-    /// Fills the values tile by tile, on all threads.
-    fn each_tile(&mut self, fill: impl Fn(usize, &mut [[f32; LANES]]) + Sync) {
+    /// Fills the values tile by tile.
+    fn each_tile(&mut self, crew: &Crew, fill: impl Fn(usize, &mut [[f32; LANES]]) + Sync) {
         let rows = self.rows;
         let tiles = self.values.len() / rows.max(1);
-        let at_once = tiles.div_ceil(rayon::current_num_threads()).max(1);
-        self.values.par_chunks_mut((at_once * rows).max(1)).enumerate().for_each(|(job, values)| {
+        let at_once = tiles.div_ceil(PARTS * rayon::current_num_threads());
+        crew.each_chunk(&mut self.values, at_once * rows, |part, values| {
             for (tile, out) in values.chunks_mut(rows).enumerate() {
-                fill(job * at_once + tile, out);
+                fill(part * at_once + tile, out);
             }
         });
     }
@@ -209,7 +218,7 @@ impl Products {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audio::Random;
+    use crate::{audio::Random, render::musicgen::crew::with_crew};
 
     fn random(count: usize, seed: u64) -> Vec<f32> {
         let mut random = Random::new(seed);
@@ -218,7 +227,7 @@ mod tests {
 
     fn product(matrix: &Matrix, rows: &[f32]) -> Vec<f32> {
         let (mut products, mut out) = (Products::default(), Vec::new());
-        matrix.multiply(rows, &mut products);
+        with_crew(|crew| matrix.multiply(rows, &mut products, crew));
         products.write_to(&mut out);
         out
     }
