@@ -12,7 +12,7 @@ use super::{
         config::DecoderConfig,
         crew::{Crew, with_crew},
         precision::Precision,
-        processor::{Cache, Matrix, Norm, Products, gelu},
+        processor::{Attention, Cache, Matrix, Norm, Products, gelu},
         weights::Weights,
     },
     Feed, Row, Span, Text,
@@ -258,13 +258,13 @@ impl OnProcessor {
         // Each is some microseconds of work.
         let together = (self.num_heads / 4).max(1);
         crew.each_chunk(attended, together * self.head_dim, |part, out| {
-            let mut scores = Vec::new();
+            let mut work = Attention::default();
             for (at, out) in out.chunks_mut(self.head_dim).enumerate() {
                 let place = part * together + at;
                 let (state, head) = (place / self.num_heads, place % self.num_heads);
                 let query = &queries[state * stride + head * self.head_dim..][..self.head_dim];
                 let (cache, positions) = scopes[state];
-                cache.attend(head, positions, query, &mut scores, out);
+                cache.attend(head, positions, query, &mut work, out);
             }
         });
     }

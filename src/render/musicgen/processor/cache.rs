@@ -1,7 +1,7 @@
 //! What a row of the batch remembers of one layer, and what a query finds there.
 //!
 //! Both halves lie as attention reads them: keys in tiles of 16 positions, whose scores grow side by side; values position by
-//! position, whose sums do. With matrices in blocks they take 8 bits: every key and every value of a head has a scale of its own.
+//! position, whose sums do. With matrices in blocks they are whole numbers: see there.
 
 use half::{bf16, f16};
 
@@ -10,6 +10,7 @@ use super::{
     functions::softmax,
     matrix::LANES,
     stored::Stored,
+    whole_cache::{self, WholeCache},
 };
 
 /// Tiles of keys that are worked on side by side.
@@ -17,9 +18,6 @@ const TILES: usize = 4;
 
 /// Values of a head that are summed side by side.
 const WIDE: usize = 64;
-
-/// The largest value of a head in steps of its scale.
-const STEPS: f32 = 127.0;
 
 /// Keys and values of every head.
 #[derive(Clone, Debug)]
@@ -41,7 +39,7 @@ enum Kind {
     F32(Pair<f32>),
     Bf16(Pair<bf16>),
     F16(Pair<f16>),
-    Int8(Pair<i8>, Scales),
+    Whole(WholeCache),
 }
 
 /// Keys and values, head by head.
@@ -53,11 +51,11 @@ struct Pair<T> {
     values: Vec<T>,
 }
 
-/// Of each position, head by head: `[heads, room]`.
-#[derive(Clone, Debug)]
-struct Scales {
-    keys: Vec<f32>,
-    values: Vec<f32>,
+/// What attention works on.
+#[derive(Debug, Default)]
+pub(in super::super) struct Attention {
+    scores: Vec<f32>,
+    whole: whole_cache::Work,
 }
 
 impl Cache {
@@ -74,8 +72,7 @@ impl Cache {
             Precision::Bf16 => Kind::Bf16(Pair::with_room(shape)),
             Precision::F16 => Kind::F16(Pair::with_room(shape)),
             Precision::Q8_0 | Precision::Q6_0 | Precision::Q4_0 => {
-                let scales = || vec![0.0; heads * shape.room];
-                Kind::Int8(Pair::with_room(shape), Scales { keys: scales(), values: scales() })
+                Kind::Whole(WholeCache::with_room(heads, head_dim, positions))
             }
         };
         Self { shape, stored }
@@ -87,67 +84,42 @@ impl Cache {
         let heads = keys.chunks_exact(shape.head_dim).zip(values.chunks_exact(shape.head_dim));
         for (head, (keys, values)) in heads.enumerate() {
             match &mut self.stored {
-                Kind::F32(pair) => pair.set(shape, head, position, keys, values, [1.0; 2]),
-                Kind::Bf16(pair) => pair.set(shape, head, position, keys, values, [1.0; 2]),
-                Kind::F16(pair) => pair.set(shape, head, position, keys, values, [1.0; 2]),
-                Kind::Int8(pair, scales) => {
-                    let steps = [keys, values].map(|values| {
-                        let largest = values.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
-                        if largest > f32::MIN_POSITIVE { STEPS / largest } else { 0.0 }
-                    });
-                    let scale = steps.map(|steps| if steps > 0.0 { 1.0 / steps } else { 0.0 });
-                    [
-                        scales.keys[head * shape.room + position],
-                        scales.values[head * shape.room + position],
-                    ] = scale;
-                    pair.set(shape, head, position, keys, values, steps);
-                }
+                Kind::F32(pair) => pair.set(shape, head, position, keys, values),
+                Kind::Bf16(pair) => pair.set(shape, head, position, keys, values),
+                Kind::F16(pair) => pair.set(shape, head, position, keys, values),
+                Kind::Whole(cache) => cache.set(head, position, keys, values),
             }
         }
     }
 
-    /// What the query of a head finds in the first positions, at least one. `scores` is working space.
+    /// What the query of a head finds in the first positions, at least one.
     pub(in super::super) fn attend(
         &self,
         head: usize,
         positions: usize,
         query: &[f32],
-        scores: &mut Vec<f32>,
+        work: &mut Attention,
         out: &mut [f32],
     ) {
+        let Attention { scores, whole } = work;
         scores.clear();
         scores.resize(positions, 0.0);
-        widest(
-            #[inline(always)]
-            || match &self.stored {
-                Kind::F32(pair) => pair.attend(self.shape, head, query, None, scores, out),
-                Kind::Bf16(pair) => pair.attend(self.shape, head, query, None, scores, out),
-                Kind::F16(pair) => pair.attend(self.shape, head, query, None, scores, out),
-                Kind::Int8(pair, scales) => {
-                    pair.attend(self.shape, head, query, Some(scales.of(self.shape, head)), scores, out);
-                }
-            },
-        );
+        match &self.stored {
+            Kind::F32(pair) => pair.attend(self.shape, head, query, scores, out),
+            Kind::Bf16(pair) => pair.attend(self.shape, head, query, scores, out),
+            Kind::F16(pair) => pair.attend(self.shape, head, query, scores, out),
+            Kind::Whole(cache) => cache.attend(head, query, scores, whole, out),
+        }
     }
 
     /// Its bytes for each position.
     pub(in super::super) fn position_bytes(heads: usize, head_dim: usize, precision: Precision) -> u64 {
         let each = match precision {
-            Precision::F32 => 4 * head_dim,
-            Precision::Bf16 | Precision::F16 => 2 * head_dim,
-            Precision::Q8_0 | Precision::Q6_0 | Precision::Q4_0 => head_dim + size_of::<f32>(),
+            Precision::F32 => 8 * head_dim,
+            Precision::Bf16 | Precision::F16 => 4 * head_dim,
+            Precision::Q8_0 | Precision::Q6_0 | Precision::Q4_0 => WholeCache::position_bytes(head_dim),
         };
-        (2 * heads * each) as u64
-    }
-}
-
-impl Scales {
-    #[inline(always)]
-    fn of(&self, shape: Shape, head: usize) -> [&[f32]; 2] {
-        [&self.keys, &self.values].map(
-            #[inline(always)]
-            |scales| &scales[head * shape.room..][..shape.room],
-        )
+        (heads * each) as u64
     }
 }
 
@@ -164,25 +136,30 @@ impl<T: Stored> Pair<T> {
         position: usize,
         keys: &[f32],
         values: &[f32],
-        [key_steps, value_steps]: [f32; 2],
     ) {
         let start = head * room * head_dim;
         let tile = start + position / LANES * LANES * head_dim + position % LANES;
         for (place, key) in self.keys[tile..].iter_mut().step_by(LANES).zip(keys) {
-            *place = T::of(key * key_steps);
+            *place = T::of(*key);
         }
         for (place, value) in self.values[start + position * head_dim..].iter_mut().zip(values) {
-            *place = T::of(value * value_steps);
+            *place = T::of(*value);
         }
     }
 
+    fn attend(&self, shape: Shape, head: usize, query: &[f32], scores: &mut [f32], out: &mut [f32]) {
+        widest(
+            #[inline(always)]
+            || self.attend_inlined(shape, head, query, scores, out),
+        );
+    }
+
     #[inline(always)]
-    fn attend(
+    fn attend_inlined(
         &self,
         Shape { head_dim, room, .. }: Shape,
         head: usize,
         query: &[f32],
-        scales: Option<[&[f32]; 2]>,
         scores: &mut [f32],
         out: &mut [f32],
     ) {
@@ -201,13 +178,7 @@ impl<T: Stored> Pair<T> {
             products::<T, 1>(query, tile, factor, &mut padded);
             scores.copy_from_slice(&padded[0][..scores.len()]);
         }
-        if let Some([keys, _]) = scales {
-            scale(scores, keys);
-        }
         softmax(scores);
-        if let Some([_, values]) = scales {
-            scale(scores, values);
-        }
         let values = &self.values[start..][..scores.len() * head_dim];
         let (wide, narrow) = out.as_chunks_mut::<WIDE>();
         let wides = wide.len() * WIDE;
@@ -247,13 +218,6 @@ fn products<T: Stored, const COUNT: usize>(
     }
     for (scores, sums) in scores.iter_mut().zip(sums) {
         *scores = sums.map(|sum| sum * factor);
-    }
-}
-
-#[inline(always)]
-fn scale(scores: &mut [f32], scales: &[f32]) {
-    for (score, scale) in scores.iter_mut().zip(scales) {
-        *score *= scale;
     }
 }
 
@@ -308,7 +272,7 @@ mod tests {
                 (Precision::F32, 2e-6),
                 (Precision::Bf16, 2e-2),
                 (Precision::F16, 2e-3),
-                (Precision::Q8_0, 3e-2),
+                (Precision::Q8_0, 4e-2),
             ] {
                 let mut cache = Cache::with_room(heads, head_dim, positions, precision);
                 for (position, (keys, values)) in keys.iter().zip(&values).enumerate() {
@@ -321,8 +285,8 @@ mod tests {
                     for count in [1, 16, 20, positions] {
                         let query = &own(&queries, 1)[0];
                         let expected = naive(query, &own(&keys, count), &own(&values, count));
-                        let (mut scores, mut found) = (Vec::new(), vec![0.0; head_dim]);
-                        cache.attend(head, count, query, &mut scores, &mut found);
+                        let (mut work, mut found) = (Attention::default(), vec![0.0; head_dim]);
+                        cache.attend(head, count, query, &mut work, &mut found);
                         for (found, expected) in found.iter().zip(expected) {
                             let apart = (f64::from(*found) - expected).abs();
                             assert!(apart < most, "{precision} {head_dim} {count}: {apart:e}");

@@ -26,6 +26,42 @@ pub(super) struct Tile<'a, const BITS: usize> {
     pub(super) scales: &'a [[bf16; LANES]],
 }
 
+/// Sums of `each` groups, in which four bytes of each lane are multiplied with four values: always the same ones, or for every sum its
+/// own.
+pub(super) fn dots(
+    groups: &[Vector],
+    values: &[[i8; GROUP]],
+    each: usize,
+    own: bool,
+    sums: &mut [[i32; LANES]],
+) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni") {
+            // SAFETY: the processor has what the function is compiled for.
+            return unsafe { x86::dots_vnni(groups, values, each, own, sums) };
+        }
+        if is_x86_feature_detected!("avx2") {
+            // SAFETY: the processor has what the function is compiled for.
+            return unsafe { x86::dots_avx2(groups, values, each, own, sums) };
+        }
+    }
+    dots_plain(groups, values, each, own, sums);
+}
+
+fn dots_plain(groups: &[Vector], values: &[[i8; GROUP]], each: usize, own: bool, sums: &mut [[i32; LANES]]) {
+    for (place, (groups, sums)) in groups.chunks_exact(each).zip(sums).enumerate() {
+        *sums = [0; LANES];
+        for (group, values) in groups.iter().zip(&values[if own { place * each } else { 0 }..][..each]) {
+            for (sum, bytes) in sums.iter_mut().zip(group.as_chunks::<GROUP>().0) {
+                for (byte, value) in bytes.iter().zip(values) {
+                    *sum += i32::from(*byte) * i32::from(*value);
+                }
+            }
+        }
+    }
+}
+
 impl<const BITS: usize> Tile<'_, BITS> {
     /// The products with some rows of the batch.
     #[inline]
@@ -76,10 +112,11 @@ mod x86 {
         _mm256_and_si256, _mm256_castsi256_ps, _mm256_cvtepi32_ps, _mm256_cvtepu16_epi32, _mm256_loadu_si256,
         _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_mul_ps, _mm256_or_si256, _mm256_set1_epi8,
         _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_ps, _mm256_sign_epi8,
-        _mm256_slli_epi32, _mm256_srli_epi32, _mm256_storeu_ps, _mm256_xor_si256, _mm512_add_ps,
-        _mm512_and_si512, _mm512_castsi512_ps, _mm512_cvtepi32_ps, _mm512_cvtepu16_epi32,
+        _mm256_slli_epi32, _mm256_srli_epi32, _mm256_storeu_ps, _mm256_storeu_si256, _mm256_xor_si256,
+        _mm512_add_ps, _mm512_and_si512, _mm512_castsi512_ps, _mm512_cvtepi32_ps, _mm512_cvtepu16_epi32,
         _mm512_dpbusd_epi32, _mm512_loadu_si512, _mm512_mul_ps, _mm512_or_si512, _mm512_set1_epi32,
         _mm512_set1_ps, _mm512_setzero_ps, _mm512_slli_epi32, _mm512_srli_epi32, _mm512_storeu_ps,
+        _mm512_storeu_si512,
     };
 
     use half::bf16;
@@ -137,6 +174,51 @@ mod x86 {
             unsafe { _mm512_storeu_ps(out.as_mut_ptr(), sum) };
         }
         out
+    }
+
+    #[target_feature(enable = "avx512f,avx512vnni")]
+    pub(super) fn dots_vnni(
+        groups: &[Vector],
+        values: &[[i8; 4]],
+        each: usize,
+        own: bool,
+        sums: &mut [[i32; LANES]],
+    ) {
+        for (place, (groups, sums)) in groups.chunks_exact(each).zip(sums).enumerate() {
+            let mut sum = _mm512_set1_epi32(0);
+            for (group, values) in groups.iter().zip(&values[if own { place * each } else { 0 }..][..each]) {
+                let values = i32::from_le_bytes(values.map(|value| value as u8));
+                sum = _mm512_dpbusd_epi32(sum, load_64(group), _mm512_set1_epi32(values));
+            }
+            // SAFETY: there is room for sixteen, and no alignment is asked for.
+            unsafe { _mm512_storeu_si512(sums.as_mut_ptr().cast(), sum) };
+        }
+    }
+
+    /// What a group adds to the sum beyond its products, 128 times the values, is added here too.
+    #[target_feature(enable = "avx2")]
+    pub(super) fn dots_avx2(
+        groups: &[Vector],
+        values: &[[i8; 4]],
+        each: usize,
+        own: bool,
+        sums: &mut [[i32; LANES]],
+    ) {
+        for (place, (groups, sums)) in groups.chunks_exact(each).zip(sums).enumerate() {
+            let values = &values[if own { place * each } else { 0 }..][..each];
+            let beyond: i32 = values.as_flattened().iter().map(|value| i32::from(*value)).sum();
+            let mut halves = [_mm256_set1_epi32(shift(8) * beyond); 2];
+            for (group, values) in groups.iter().zip(values) {
+                let values = _mm256_set1_epi32(i32::from_le_bytes(values.map(|value| value as u8)));
+                for (half, bytes) in halves.iter_mut().zip(load_32(group)) {
+                    *half = _mm256_add_epi32(*half, products::<8>(bytes, values));
+                }
+            }
+            for (sums, half) in sums.as_chunks_mut::<8>().0.iter_mut().zip(halves) {
+                // SAFETY: there is room for eight, and no alignment is asked for.
+                unsafe { _mm256_storeu_si256(sums.as_mut_ptr().cast(), half) };
+            }
+        }
     }
 
     #[target_feature(enable = "avx512f")]
@@ -313,6 +395,41 @@ mod tests {
         let mut out = vec![[0.0; LANES]; 7];
         blocks.multiply(0, &rows, &mut out);
         assert_eq!(out, plain[..7]);
+    }
+
+    #[test]
+    fn the_instructions_change_no_sum() {
+        let mut random = Random::new(7);
+        let groups: Vec<Vector> = (0..12).map(|_| std::array::from_fn(|_| random.below(256) as u8)).collect();
+        let mut values: Vec<[i8; GROUP]> =
+            (0..12).map(|_| std::array::from_fn(|_| random.below(255) as u8 as i8)).collect();
+        values[..2].copy_from_slice(&[[127; GROUP], [-127; GROUP]]);
+        for own in [false, true] {
+            let mut plain = [[0; LANES]; 3];
+            dots_plain(&groups, &values, 4, own, &mut plain);
+            let naive = |place: usize, lane: usize| -> i32 {
+                let products = (0..16).map(|at| {
+                    let values = values[if own { place * 4 } else { 0 } + at / 4];
+                    i32::from(groups[place * 4 + at / 4][lane * 4 + at % 4]) * i32::from(values[at % 4])
+                });
+                products.sum()
+            };
+            assert_eq!(plain, std::array::from_fn(|place| std::array::from_fn(|lane| naive(place, lane))));
+            #[cfg(target_arch = "x86_64")]
+            {
+                let mut found = [[0; LANES]; 3];
+                if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni") {
+                    // SAFETY: the processor has what the function is compiled for.
+                    unsafe { x86::dots_vnni(&groups, &values, 4, own, &mut found) };
+                    assert_eq!(found, plain);
+                }
+                if is_x86_feature_detected!("avx2") {
+                    // SAFETY: the processor has what the function is compiled for.
+                    unsafe { x86::dots_avx2(&groups, &values, 4, own, &mut found) };
+                    assert_eq!(found, plain);
+                }
+            }
+        }
     }
 
     #[test]

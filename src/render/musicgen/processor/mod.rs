@@ -14,8 +14,9 @@ mod integers;
 mod matrix;
 mod stored;
 mod table;
+mod whole_cache;
 
-pub(super) use cache::Cache;
+pub(super) use cache::{Attention, Cache};
 pub(super) use functions::{NORM_EPSILON, Norm, RootNorm, dot, gelu, gelu_tanh, softmax};
 pub(super) use matrix::{Matrix, Products};
 pub(super) use table::Table;

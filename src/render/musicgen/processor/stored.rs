@@ -58,18 +58,6 @@ impl Stored for f16 {
     }
 }
 
-impl Stored for i8 {
-    #[inline(always)]
-    fn of(value: f32) -> Self {
-        whole(value)
-    }
-
-    #[inline(always)]
-    fn widen(self) -> f32 {
-        f32::from(self)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
