@@ -43,9 +43,11 @@ impl MusicGen {
     ) -> Result<Self, ModelError> {
         let config = Config::open(directory)?;
         let checkpoint = Checkpoint::open(directory)?;
-        let language = LanguageModel::load(&checkpoint, &config, placement, cancel)?;
-        let codec = load_codec(&checkpoint, &config, codec_device, cancel)?;
-        Ok(Self { config, language: Arc::new(language), codec })
+        let (language, codec) = rayon::join(
+            || LanguageModel::load(&checkpoint, &config, placement, cancel),
+            || load_codec(&checkpoint, &config, codec_device, cancel),
+        );
+        Ok(Self { language: Arc::new(language?), codec: codec?, config })
     }
 }
 

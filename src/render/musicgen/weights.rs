@@ -64,7 +64,9 @@ impl<'a> Weights<'a> {
     /// Matrices of equal width, one below the other, as one for candle.
     pub(super) fn linear(&self, names: &[String]) -> Result<Linear, ModelError> {
         let Placement { device, precision, .. } = self.placement;
-        Ok(Linear::new(&self.joined(names)?, *precision, device)?)
+        let parts: Vec<Tensor> =
+            names.iter().map(|name| self.read(name, &Device::Cpu)).collect::<Result<_, _>>()?;
+        Ok(Linear::new(&Tensor::cat(&parts, 0)?, *precision, device)?)
     }
 
     /// Matrices of equal width, one below the other, as one for Timbre's own kernels.
@@ -93,7 +95,10 @@ impl<'a> Weights<'a> {
         {
             return Ok(Arc::new(matrix));
         }
-        let values = self.joined(names)?.flatten_all()?.to_vec1::<f32>()?;
+        let mut values = Vec::with_capacity(outs * ins);
+        for name in names {
+            values.append(&mut self.values(name)?);
+        }
         let matrix = Arc::new(Matrix::new(&values, outs, ins, precision));
         if let Some(kept) = kept {
             kept.add(name, &matrix);
@@ -107,12 +112,6 @@ impl<'a> Weights<'a> {
         Ok(shape)
     }
 
-    fn joined(&self, names: &[String]) -> Result<Tensor, ModelError> {
-        let parts: Vec<Tensor> =
-            names.iter().map(|name| self.read(name, &Device::Cpu)).collect::<Result<_, _>>()?;
-        Ok(Tensor::cat(&parts, 0)?)
-    }
-
     /// A tensor as f32 on the device.
     pub(super) fn exact(&self, name: &str) -> Result<Tensor, ModelError> {
         self.read(name, &self.placement.device)
@@ -120,7 +119,8 @@ impl<'a> Weights<'a> {
 
     /// A tensor as plain values.
     pub(super) fn values(&self, name: &str) -> Result<Vec<f32>, ModelError> {
-        Ok(self.read(name, &Device::Cpu)?.flatten_all()?.to_vec1()?)
+        self.cancel.check().map_err(CheckpointError::from)?;
+        Ok(self.checkpoint.values(stored_name(self.checkpoint, name), self.shape(name)?)?)
     }
 
     /// A table of which single rows are looked up.
@@ -138,8 +138,7 @@ impl<'a> Weights<'a> {
         if !self.checkpoint.has(name) {
             return Ok(None);
         }
-        let table = self.checkpoint.tensor(name, shape, DType::F32, &Device::Cpu)?;
-        Ok(Some(table.flatten_all()?.to_vec1()?))
+        Ok(Some(self.checkpoint.values(name, shape)?))
     }
 
     fn read(&self, name: &str, device: &Device) -> Result<Tensor, ModelError> {

@@ -10,6 +10,7 @@ use std::{
 };
 
 use candle_core::{DType, Device, Tensor};
+use half::{bf16, f16};
 use safetensors::Dtype;
 
 use crate::cancel::Cancelled;
@@ -134,6 +135,21 @@ impl Checkpoint {
         Tensor::from_raw_buffer(&bytes, stored, shape, &Device::Cpu)
             .and_then(|tensor| tensor.to_dtype(dtype)?.to_device(device))
             .map_err(|source| CheckpointError::Device { tensor: name.to_owned(), source })
+    }
+
+    /// The values of a tensor as f32, whatever type it is stored as.
+    ///
+    /// # Errors
+    /// As of [`Checkpoint::tensor`].
+    pub fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, CheckpointError> {
+        let entry = self.entry(name, shape)?;
+        let bytes = entry.read(name)?;
+        let halves = || bytes.as_chunks().0.iter();
+        Ok(match entry.dtype {
+            Dtype::F16 => halves().map(|value| f16::from_le_bytes(*value).to_f32()).collect(),
+            Dtype::BF16 => halves().map(|value| bf16::from_le_bytes(*value).to_f32()).collect(),
+            _ => bytes.as_chunks().0.iter().map(|value| f32::from_le_bytes(*value)).collect(),
+        })
     }
 
     /// Reads every tensor, wanted or not. `progress` hears the share that is read, 0 to 1, and may end it.
