@@ -60,7 +60,7 @@ impl Stream {
                 let path = path.to_owned();
                 Self::start(None, move || OpenOptions::new().write(true).open(path))
             }
-            Ok(_) if !overwrite => Err(ArtifactError::Exists(path.to_owned()).into()),
+            Ok(found) if found.is_file() && !overwrite => Err(ArtifactError::Exists(path.to_owned()).into()),
             _ => {
                 let file = File::create(path).map_err(refused)?;
                 Self::start(Some(path.to_owned()), || Ok(file))
