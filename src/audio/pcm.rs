@@ -127,8 +127,12 @@ impl Pcm {
     }
 
     /// Appends `more`. Channels are matched by number and must agree.
-    pub fn append(&mut self, more: &Self) {
+    pub fn append(&mut self, more: Self) {
         debug_assert_eq!(self.spec, more.spec, "audio of different specs cannot be joined");
+        if self.frames() == 0 {
+            *self = more;
+            return;
+        }
         for (mine, more) in self.planes.iter_mut().zip(&more.planes) {
             mine.extend_from_slice(more);
         }
@@ -145,9 +149,11 @@ impl Pcm {
     /// Takes its first frames away, as many of them as there are.
     #[must_use]
     pub fn take_front(&mut self, frames: usize) -> Self {
-        let frames = frames.min(self.frames());
-        let planes = self.planes.iter_mut().map(|plane| plane.drain(..frames).collect()).collect();
-        Self { spec: self.spec, planes }
+        let take = |plane: &mut Vec<f32>| {
+            let rest = plane.split_off(frames.min(plane.len()));
+            std::mem::replace(plane, rest)
+        };
+        Self { spec: self.spec, planes: self.planes.iter_mut().map(take).collect() }
     }
 
     /// Adds `other` to this audio from frame `start` on; what reaches past the end is left out.
@@ -190,7 +196,7 @@ mod tests {
         let mut rest = whole.clone();
         let mut front = rest.take_front(2);
         assert_eq!((front.frames(), &rest), (2, &whole.part(2..9)));
-        front.append(&rest.take_front(5));
+        front.append(rest.take_front(5));
         assert_eq!((front, rest.frames()), (whole, 0));
     }
 }

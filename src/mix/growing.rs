@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Frames that are taken in at once.
-const STEP: usize = 1 << 15;
+const STEP: usize = 1 << 13;
 
 /// Joins sections as they come, in any order and piece by piece. What it gives is, one part after the other, what [`super::join`]
 /// makes of them, at the engine's rate and channels.
@@ -97,7 +97,7 @@ impl Growing {
     /// Takes the next frames of a section, which are final ([`crate::render::Watch::sound`]). `give` gets what follows from them.
     pub fn sound(&mut self, section: usize, lead_frames: usize, more: &Pcm, give: &mut dyn FnMut(&Pcm)) {
         for from in (0..more.frames()).step_by(STEP) {
-            self.take(section, lead_frames, &more.part(from..from + STEP), true);
+            self.take(section, lead_frames, more.part(from..from + STEP), true);
             self.advance(give);
         }
     }
@@ -107,7 +107,7 @@ impl Growing {
         let Some(came) = self.came.get(section) else { return };
         let settled = !self.is_replaced(section);
         for from in (came.frames..rendered.sound.frames()).step_by(STEP) {
-            self.take(section, rendered.lead_frames, &rendered.sound.part(from..from + STEP), settled);
+            self.take(section, rendered.lead_frames, rendered.sound.part(from..from + STEP), settled);
             self.advance(give);
         }
         if let Some(came) = self.came.get_mut(section) {
@@ -121,15 +121,15 @@ impl Growing {
         self.slots.get(section + 1).is_some_and(Slot::continues)
     }
 
-    fn take(&mut self, section: usize, lead: usize, more: &Pcm, settled: bool) {
+    fn take(&mut self, section: usize, lead: usize, more: Pcm, settled: bool) {
         let spec = self.spec();
         let Some((came, slot)) = self.came.get_mut(section).zip(self.slots.get(section)) else { return };
         if more.spec() != spec || came.whole {
             return;
         }
         came.lead = if slot.continues() { lead } else { slot.lead };
-        came.waiting.append(more);
         came.frames += more.frames();
+        came.waiting.append(more);
         if settled {
             came.settled = came.frames;
         }
@@ -178,12 +178,15 @@ impl Growing {
         let came = &mut self.came[self.turn];
         let start = self.slots[self.turn].start.saturating_sub(came.lead);
         let (at, frames) = (start + self.laid, came.waiting.frames());
-        let more = came.waiting.take_front(frames);
+        let mut more = came.waiting.take_front(frames);
         self.laid += frames;
         self.settled = self.settled.max(start + self.laid.min(came.settled));
         // What was given is not changed, whatever an engine says.
-        let more = more.part(self.given.saturating_sub(at)..frames);
+        drop(more.take_front(self.given.saturating_sub(at)));
         let at = at.max(self.given) - self.given;
+        if at == self.pending.frames() {
+            return self.pending.append(more);
+        }
         self.pending.resize(self.pending.frames().max(at + more.frames()));
         self.pending.add_at(at, &more);
     }

@@ -363,7 +363,7 @@ fn grown(slots: &[Slot], sections: &[Rendered], settled: &[usize], spec: Spec, s
     let mut left: Vec<usize> = (0..sections.len()).collect();
     while !left.is_empty() {
         let turn = random.below(left.len());
-        let (section, mut give) = (left[turn], |more: &Pcm| given.append(more));
+        let (section, mut give) = (left[turn], |more: &Pcm| given.append(more.clone()));
         let (rendered, from) = (&sections[section], told[section]);
         let to = (from + 1 + random.below(BAR / 3)).min(settled[section]);
         if from < to {
