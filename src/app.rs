@@ -93,13 +93,20 @@ pub async fn serve(
         shelf: Arc::clone(&shelf),
         uploads: Arc::clone(&uploads),
     });
-    let bench = Bench { store: Arc::clone(&store), runner, shelf: Arc::clone(&shelf) };
+    let previews = Arc::default();
+    let bench = Bench {
+        store: Arc::clone(&store),
+        runner,
+        previews: Arc::clone(&previews),
+        shelf: Arc::clone(&shelf),
+    };
     let workers = Workers::start(settings.workers(), &bench).map_err(AppError::Threads)?;
     let service = http::Service::new(http::Parts {
         store,
         shelf,
         device: device(rendering, &engines),
         uploads,
+        previews,
         engines,
         defaults: export.defaults(),
         workers: settings.workers.get(),

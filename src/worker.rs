@@ -23,7 +23,9 @@ use std::{
 use crate::{
     artifact::Shelf,
     job::{
-        Failure, JobStore, PlannedSection, Report, retention,
+        Failure, JobStore, PlannedSection, Report,
+        preview::{Preview, Previews},
+        retention,
         run::{Progress, RunError, Runner},
         store::{Claim, StoreError, Verdict},
     },
@@ -60,6 +62,8 @@ pub struct Bench {
     pub store: Arc<dyn JobStore>,
     /// What runs them.
     pub runner: Arc<dyn Runner>,
+    /// Where jobs are heard while they run.
+    pub previews: Arc<Previews>,
     /// Where the runner puts artifacts, and where those that nobody wants any more are taken from.
     pub shelf: Arc<Shelf>,
 }
@@ -251,11 +255,19 @@ struct Line<'a> {
     /// When anything was last reported.
     reported: Mutex<Option<Instant>>,
     stopped: AtomicBool,
+    preview: Arc<Preview>,
+}
+
+impl Drop for Line<'_> {
+    fn drop(&mut self) {
+        self.preview.break_off();
+    }
 }
 
 impl<'a> Line<'a> {
     fn new(worker: &'a Worker, claim: &'a Claim) -> Self {
-        Self { worker, claim, reported: Mutex::new(None), stopped: AtomicBool::new(false) }
+        let preview = worker.bench.previews.of(claim.job);
+        Self { worker, claim, reported: Mutex::new(None), stopped: AtomicBool::new(false), preview }
     }
 
     /// Whether a report is due, now or for the time that has passed.
@@ -322,6 +334,10 @@ impl Progress for Line<'_> {
     fn rendered(&self, section: usize, done: f64) -> ControlFlow<()> {
         self.report(done >= 1.0, || Report::Rendered { section, done })
     }
+
+    fn preview(&self) -> Option<&Preview> {
+        Some(&self.preview)
+    }
 }
 
 fn panic_text(payload: &(dyn Any + Send)) -> &str {
@@ -357,6 +373,7 @@ mod tests {
         let bench = Bench {
             store: Arc::new(MemoryStore::new(memory::Settings::default())),
             runner: Arc::new(Idle),
+            previews: Arc::default(),
             shelf: Arc::new(Shelf::open(directory.path()).unwrap()),
         };
         let (alive, _) = mpsc::channel();

@@ -57,6 +57,8 @@ pub(crate) enum Command {
     Status(Job),
     /// Follow a job to its end.
     Watch(Watch),
+    /// Write a piece to stdout while it is made, as a WAV stream: `timbrectl listen ID | ffplay -i -`.
+    Listen(Job),
     /// Show the plan of a piece; renders nothing. Edit the output of --json and give it back with --plan.
     Plan(Box<RequestOptions>),
     /// Download a file of a finished job.

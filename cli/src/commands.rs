@@ -1,10 +1,11 @@
 //! One function per command.
 
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use clap::CommandFactory;
-use timbre::wire::{EngineChoice, EngineInfo, GenerationRequest};
-use timbre_client::{Client, JobFilter};
+use timbre::wire::{EngineChoice, EngineInfo, GenerationRequest, JobState};
+use timbre_client::{Client, ClientError, JobFilter};
 
 use crate::args::{Cli, Command, Fetch, Generate, List, Target, Watch};
 use crate::exit::Failure;
@@ -21,6 +22,7 @@ pub(crate) fn run(cli: Cli, output: Output) -> Result<(), Failure> {
         Command::Submit(options) => submit(&client()?, output, *options),
         Command::Status(job) => status(&client()?, output, &job.id),
         Command::Watch(options) => watch(&client()?, output, &options),
+        Command::Listen(job) => listen(&client()?, output, &job.id),
         Command::Plan(options) => plan(&client()?, output, *options),
         Command::Fetch(options) => fetch(&client()?, output, &options),
         Command::List(options) => list(&client()?, output, options),
@@ -97,6 +99,37 @@ fn watch(client: &Client, output: Output, options: &Watch) -> Result<(), Failure
         return follower.fetch_piece(id, &options.target, notes.as_ref(), output.json);
     }
     if output.json { Ok(()) } else { output::text(&report::status(&end)) }
+}
+
+fn listen(client: &Client, output: Output, id: &str) -> Result<(), Failure> {
+    if output.json {
+        return Err(Failure::Usage("--json: the sound has stdout for itself; leave --json out".to_owned()));
+    }
+    let mut sound = client.listen(id)?;
+    let mut out = io::stdout().lock();
+    let mut block = vec![0; 64 << 10];
+    loop {
+        let read = match sound.read(&mut block) {
+            Ok(0) => return Ok(out.flush()?),
+            Ok(read) => read,
+            Err(broken) => return Err(unheard(client, id, broken)),
+        };
+        match out.write_all(&block[..read]).and_then(|()| out.flush()) {
+            // The player was closed.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+            written => written?,
+        }
+    }
+}
+
+/// Why the sound of a job has no end.
+fn unheard(client: &Client, id: &str, broken: io::Error) -> Failure {
+    match client.status(id) {
+        Ok(job) if job.state == JobState::Failed => Failure::JobFailed(Box::new(job)),
+        Ok(job) if job.state == JobState::Cancelled => Failure::JobCancelled(Box::new(job)),
+        Ok(_) => Failure::Client(ClientError::lost(client.server(), broken)),
+        Err(error) => Failure::Client(error),
+    }
 }
 
 fn plan(client: &Client, output: Output, options: RequestOptions) -> Result<(), Failure> {

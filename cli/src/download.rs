@@ -51,7 +51,7 @@ impl Part {
         }
     }
 
-    fn path(self, id: &str) -> String {
+    pub(crate) fn path(self, id: &str) -> String {
         let leaf = match self {
             Self::Audio => "audio",
             Self::Manifest => "manifest",
@@ -161,10 +161,7 @@ impl Client {
             {
                 return Err(ClientError::Stopped);
             }
-            let read = body.read(&mut chunk).map_err(|error| ClientError::Unreachable {
-                url: url.to_owned(),
-                source: Box::new(ureq::Error::from(error)),
-            })?;
+            let read = body.read(&mut chunk).map_err(|error| ClientError::lost(url, error))?;
             if read == 0 {
                 return arriving.end(url);
             }

@@ -107,6 +107,11 @@ impl ClientError {
         }
     }
 
+    /// A connection that broke in the middle of an answer.
+    pub fn lost(url: &str, source: io::Error) -> Self {
+        Self::Unreachable { url: url.to_owned(), source: Box::new(source.into()) }
+    }
+
     /// Sorts a failed exchange: the network's fault or the answer's.
     pub(crate) fn from_exchange(url: &str, error: ureq::Error) -> Self {
         use ureq::Error as E;

@@ -28,6 +28,7 @@
 mod client;
 mod download;
 mod error;
+mod listen;
 mod watch;
 
 pub use client::{Client, JobFilter};

@@ -49,6 +49,11 @@ impl RawFiles {
         self.sound.is_none() && self.tokens.is_none()
     }
 
+    /// The files that are wanted.
+    pub fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+        self.sound.iter().chain(&self.tokens)
+    }
+
     /// Whether the files could be written now: to be asked before the work of rendering. Changes nothing.
     ///
     /// # Errors

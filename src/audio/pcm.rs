@@ -1,5 +1,7 @@
 //! Planar 32-bit float audio.
 
+use std::ops::Range;
+
 use thiserror::Error;
 
 use super::SampleRate;
@@ -124,6 +126,36 @@ impl Pcm {
         }
     }
 
+    /// Appends `more`. Channels are matched by number and must agree.
+    pub fn append(&mut self, more: Self) {
+        debug_assert_eq!(self.spec, more.spec, "audio of different specs cannot be joined");
+        if self.frames() == 0 {
+            *self = more;
+            return;
+        }
+        for (mine, more) in self.planes.iter_mut().zip(&more.planes) {
+            mine.extend_from_slice(more);
+        }
+    }
+
+    /// A copy of some of its frames, as many of them as there are.
+    #[must_use]
+    pub fn part(&self, frames: Range<usize>) -> Self {
+        let end = frames.end.min(self.frames());
+        let planes = self.planes.iter().map(|plane| plane[frames.start.min(end)..end].to_vec()).collect();
+        Self { spec: self.spec, planes }
+    }
+
+    /// Takes its first frames away, as many of them as there are.
+    #[must_use]
+    pub fn take_front(&mut self, frames: usize) -> Self {
+        let take = |plane: &mut Vec<f32>| {
+            let rest = plane.split_off(frames.min(plane.len()));
+            std::mem::replace(plane, rest)
+        };
+        Self { spec: self.spec, planes: self.planes.iter_mut().map(take).collect() }
+    }
+
     /// Adds `other` to this audio from frame `start` on; what reaches past the end is left out.
     /// Channels are matched by number and must agree.
     pub fn add_at(&mut self, start: usize, other: &Self) {
@@ -156,5 +188,15 @@ mod tests {
         base.add_at(2, &one);
         assert_eq!(base.planes()[0], [0.0, 0.0, 1.0, 1.0]);
         assert_eq!(base.planes()[1], [0.0, 0.0, -1.0, -1.0]);
+    }
+
+    #[test]
+    fn what_is_taken_apart_can_be_put_together() {
+        let whole = Pcm::new(SPEC, vec![vec![1.0, 2.0, 3.0], vec![4.0, 5.0, 6.0]]).unwrap();
+        let mut rest = whole.clone();
+        let mut front = rest.take_front(2);
+        assert_eq!((front.frames(), &rest), (2, &whole.part(2..9)));
+        front.append(rest.take_front(5));
+        assert_eq!((front, rest.frames()), (whole, 0));
     }
 }

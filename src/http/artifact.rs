@@ -203,7 +203,7 @@ async fn finished(service: &Service, id: JobId) -> Result<(Shelved, Manifest), A
     service.blocking(move |parts| shelved(parts, id)).await
 }
 
-fn shelved(parts: &Parts, id: JobId) -> Result<(Shelved, Manifest), ApiError> {
+pub(super) fn shelved(parts: &Parts, id: JobId) -> Result<(Shelved, Manifest), ApiError> {
     let job = parts.store.get(id)?.ok_or_else(ApiError::unknown_job)?;
     match job.state {
         JobState::Succeeded => {}

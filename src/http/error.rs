@@ -341,6 +341,8 @@ pub(super) mod documented {
         Artifact = [NotFound, NotAcceptable, NotFinished, JobFailed, JobCancelled, ArtifactGone, PreconditionFailed, RangeNotSatisfiable, Internal, StoreUnavailable];
         /// What may happen when a file of an artifact is fetched.
         File = [NotFound, NotFinished, JobFailed, JobCancelled, ArtifactGone, PreconditionFailed, RangeNotSatisfiable, Internal, StoreUnavailable];
+        /// What may happen when a piece is to be heard while it is made.
+        Preview = [NotFound, JobFailed, JobCancelled, ArtifactGone, Internal, StoreUnavailable];
         /// What may happen when stems are fetched.
         Stems = [NotFound, NoStems, NotFinished, JobFailed, JobCancelled, ArtifactGone, PreconditionFailed, RangeNotSatisfiable, Internal, StoreUnavailable];
         /// What may happen when the notes are fetched.

@@ -29,6 +29,7 @@ mod generate;
 mod health;
 mod jobs;
 mod plan;
+mod preview;
 mod server;
 mod service;
 mod status;
@@ -68,6 +69,7 @@ fn resources() -> OpenApiRouter<Service> {
         .routes(routes!(jobs::cancel))
         .routes(routes!(artifact::artifact))
         .routes(routes!(artifact::audio))
+        .routes(routes!(preview::preview))
         .routes(routes!(artifact::stems))
         .routes(routes!(artifact::midi))
         .routes(routes!(artifact::manifest))

@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::error::{ApiError, Code};
 use crate::{
     artifact::{Shelf, Uploads},
-    job::{JobStore, store::SubmitError},
+    job::{JobStore, preview::Previews, store::SubmitError},
     render::engines::Engines,
     request::Defaults,
     wire::DeviceInfo,
@@ -28,6 +28,8 @@ pub struct Parts {
     pub shelf: Arc<Shelf>,
     /// The sounds that callers have brought.
     pub uploads: Arc<Uploads>,
+    /// Where jobs are heard while they run.
+    pub previews: Arc<Previews>,
     /// Who renders.
     pub engines: Arc<Engines>,
     /// What requests may leave open.

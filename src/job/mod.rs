@@ -13,6 +13,7 @@ use crate::{
 
 pub mod memory;
 pub mod pace;
+pub mod preview;
 mod progress;
 pub mod retention;
 pub mod run;

@@ -1,23 +1,28 @@
 //! What running a job means: the stages of a piece, one after the other.
 
-use std::{fmt::Debug, ops::ControlFlow, sync::Arc};
+use std::{
+    fmt::Debug,
+    ops::ControlFlow,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use jiff::Timestamp;
 use thiserror::Error;
 
 use super::{
     JobId,
+    preview::Preview,
     sources::{self, SourceFault, SourcesError},
 };
 use crate::{
     artifact::{self, ArtifactError, Destination, Finished, Raw, RawFiles, Shelf, Uploads},
-    audio::Spec,
+    audio::{Pcm, Spec},
     cancel::Cancel,
     master::{self, MasterError, Target},
-    mix::{self, MixError},
+    mix::{self, Growing, MixError},
     plan::{self, Plan, PlanError},
     render::{
-        self, EngineError, Rendered,
+        self, Audience, EngineError, Rendered,
         engines::{Chosen, EngineChoiceError, Engines},
     },
     request::Request,
@@ -99,9 +104,47 @@ fn rendered(
     progress.planned(&plan);
 
     enter(JobState::Rendering, progress)?;
-    let hear = |section, done| progress.rendered(section, done);
-    let sections = render::sections(&*chosen.engine, &plan, request, sources, &hear)?;
+    let preview = progress.preview().map(|preview| {
+        let spec = chosen.engine.limits().spec;
+        preview.begin(spec);
+        (preview, Mutex::new(Growing::new(&plan, spec)))
+    });
+    let hall = Hall { progress, preview };
+    let sections = render::sections(&*chosen.engine, &plan, request, sources, &hall)?;
+    if let Some((preview, _)) = hall.preview {
+        preview.complete();
+    }
     Ok((plan, sections))
+}
+
+/// Where a piece is heard while it is rendered.
+struct Hall<'a> {
+    progress: &'a dyn Progress,
+    /// The preview, and the mix that it is made of.
+    preview: Option<(&'a Preview, Mutex<Growing>)>,
+}
+
+impl Hall<'_> {
+    fn hear(&self, take: impl FnOnce(&mut Growing, &mut dyn FnMut(&Pcm))) {
+        if let Some((preview, mix)) = &self.preview {
+            let mut mix = mix.lock().unwrap_or_else(PoisonError::into_inner);
+            take(&mut mix, &mut |more| preview.sound(more));
+        }
+    }
+}
+
+impl Audience for Hall<'_> {
+    fn progress(&self, section: usize, done: f64) -> ControlFlow<()> {
+        self.progress.rendered(section, done)
+    }
+
+    fn sound(&self, section: usize, lead_frames: usize, more: &Pcm) {
+        self.hear(|mix, give| mix.sound(section, lead_frames, more, give));
+    }
+
+    fn whole(&self, section: usize, rendered: &Rendered) {
+        self.hear(|mix, give| mix.whole(section, rendered, give));
+    }
 }
 
 /// One piece to be made.
@@ -199,6 +242,12 @@ pub trait Progress: Send + Sync {
 
     /// `done` is the share of the section that is rendered, 0 to 1, never falling. To break is to cancel.
     fn rendered(&self, section: usize, done: f64) -> ControlFlow<()>;
+
+    /// Where the piece is to be heard while it is made. It is complete when all sections are rendered; who asked for it breaks it off
+    /// when there is no piece.
+    fn preview(&self) -> Option<&Preview> {
+        None
+    }
 }
 
 /// Why a job has no artifact.

@@ -3,7 +3,9 @@
 //! Everything done here is linear and done alike to the sound and to every stem, so stems still sum to the sound.
 
 mod crossfade;
+mod growing;
 mod notes;
+mod seam;
 mod slot;
 #[cfg(test)]
 mod tests;
@@ -11,6 +13,7 @@ mod timeline;
 
 use thiserror::Error;
 
+pub use self::growing::Growing;
 use self::{slot::Slot, timeline::Timeline};
 use crate::{
     audio::{Pcm, PcmError, SampleRate, Spec},

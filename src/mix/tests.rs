@@ -353,3 +353,76 @@ fn a_section_may_end_a_little_early_but_not_begin_before_the_piece() {
     early.lead_frames = BAR + 1;
     assert!(matches!(slots[1].check(&early, MONO), Err(MixError::Lead { .. })));
 }
+
+/// What [`Growing`] gives when the sections come like this: in turns of random length, those of `settled` frames as final sound.
+fn grown(slots: &[Slot], sections: &[Rendered], settled: &[usize], spec: Spec, seed: u64) -> Pcm {
+    let mut random = Random::new(seed);
+    let mut growing = Growing::of(slots.to_vec(), spec);
+    let mut given = Pcm::silence(spec, 0);
+    let mut told = vec![0; sections.len()];
+    let mut left: Vec<usize> = (0..sections.len()).collect();
+    while !left.is_empty() {
+        let turn = random.below(left.len());
+        let (section, mut give) = (left[turn], |more: &Pcm| given.append(more.clone()));
+        let (rendered, from) = (&sections[section], told[section]);
+        let to = (from + 1 + random.below(BAR / 3)).min(settled[section]);
+        if from < to {
+            told[section] = to;
+            growing.sound(section, rendered.lead_frames, &rendered.sound.part(from..to), &mut give);
+        } else {
+            growing.whole(section, rendered, &mut give);
+            left.remove(turn);
+        }
+    }
+    given
+}
+
+#[test]
+fn a_mix_that_grows_becomes_the_mix() {
+    use TransitionKind::{Continue, Crossfade, Cut};
+    let mut random = Random::new(1);
+    for seed in 0..60 {
+        let kinds: Vec<TransitionKind> =
+            (0..5).map(|_| [Cut, Crossfade, Continue][random.below(3)]).collect();
+        let slots = slots(&kinds);
+        let rings: Vec<usize> = slots.iter().map(|_| random.below(3) * random.below(BAR)).collect();
+        let sections: Vec<Rendered> = slots
+            .iter()
+            .zip(rings)
+            .map(|(slot, ring)| section(slot, STEREO, ring, music(slot.start / BAR)))
+            .collect();
+        let settled: Vec<usize> =
+            sections.iter().map(|section| [0, BAR / 2, section.sound.frames()][random.below(3)]).collect();
+        let expected = place(&slots, sections.clone(), STEREO, &Never).unwrap().sound;
+        assert!(grown(&slots, &sections, &settled, STEREO, seed) == expected, "{seed}: {kinds:?}");
+    }
+}
+
+#[test]
+fn what_a_section_replaces_was_not_given_before() {
+    let slots = slots(&[TransitionKind::Cut, TransitionKind::Continue]);
+    let first = section(&slots[0], MONO, 0, |frame, _| if frame < BAR - 700 { 0.5 } else { -0.5 });
+    let early = Slot { lead: 700, ..slots[1].clone() };
+    let sections = [first, section(&early, MONO, 0, |_, _| 0.5)];
+    for seed in 0..10 {
+        let given = grown(&slots, &sections, &[BAR - 700, BAR], MONO, seed);
+        assert!(given.frames() == 2 * BAR && given.planes()[0].iter().all(|&sample| sample == 0.5));
+    }
+}
+
+#[test]
+fn a_mix_grows_with_its_first_section() {
+    let slots = slots(&[TransitionKind::Cut, TransitionKind::Crossfade]);
+    let sections = [section(&slots[0], MONO, 0, music(0)), section(&slots[1], MONO, 0, music(1))];
+    let mut growing = Growing::of(slots, MONO);
+    let mut given = 0;
+    let mut sound = |growing: &mut Growing, index: usize, frames| {
+        let lead = sections[index].lead_frames;
+        growing.sound(index, lead, &sections[index].sound.part(frames), &mut |more| given += more.frames());
+        given
+    };
+    assert_eq!(sound(&mut growing, 0, 0..100), 100);
+    assert_eq!(sound(&mut growing, 0, 100..BAR), BAR / 2, "the crossfade waits for the next section");
+    assert_eq!(sound(&mut growing, 1, 0..BAR / 2 - 1), BAR / 2);
+    assert_eq!(sound(&mut growing, 1, BAR / 2 - 1..BAR), BAR / 2, "the first may still ring");
+}

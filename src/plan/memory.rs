@@ -18,6 +18,8 @@ const PIECE_COPIES: u64 = 4;
 const STEM_COPIES: u64 = 2;
 /// Copies of the longest section and of its groups while it is rendered.
 const SECTION_COPIES: f64 = 4.0;
+/// Bytes of a sample of what is heard while the piece is made.
+const PREVIEW_SAMPLE: f64 = 2.0;
 /// Seconds of a sound to go on from that are kept.
 const CONTINUED_SECONDS: f64 = 30.0;
 /// Copies of a sound that the piece is made from: as it was read, and while sections bring it to the rate of their model.
@@ -46,7 +48,8 @@ fn needed(plan: &Plan, request: &Request) -> u64 {
     let piece = plan.total_frames * request.output.channels as u64 * SAMPLE * copies;
     let longest = plan.sections.iter().map(|section| section.length_seconds).fold(0.0, f64::max);
     let section = longest * ENGINE_FRAME * SAMPLE as f64 * SECTION_COPIES * (1 + groups) as f64;
-    piece + section as u64 + sources(plan, request)
+    let preview = plan.duration_seconds * ENGINE_FRAME * PREVIEW_SAMPLE;
+    piece + section as u64 + preview as u64 + sources(plan, request)
 }
 
 /// Bytes of the sounds that the piece is made from. Of their files nothing is known here, so they count as stereo at the highest

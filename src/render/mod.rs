@@ -16,7 +16,7 @@ pub mod synth;
 pub mod musicgen;
 pub mod engines;
 
-pub use sections::sections;
+pub use sections::{Audience, sections};
 
 /// Turns one section of a plan into sound. Called from plain threads, several at once; may block.
 pub trait Engine: Send + Sync + Debug {
@@ -50,6 +50,11 @@ pub trait Engine: Send + Sync + Debug {
 pub trait Watch: Send + Sync {
     /// `done` is the share of the section that is rendered, 0 to 1, never falling. To break is to cancel.
     fn progress(&self, done: f64) -> ControlFlow<()>;
+
+    /// Sound of the section before the whole of it is there: the frames of [`Rendered::sound`] that follow those it has heard of
+    /// already, the very first of them `lead_frames` before the bar line. They are final: neither the rest of the section nor one that goes
+    /// on from it changes them. An engine may tell of all, of some or of none.
+    fn sound(&self, _lead_frames: usize, _more: &Pcm) {}
 }
 
 /// What an engine can do.

@@ -10,6 +10,7 @@ use std::{
 };
 
 use crate::{
+    audio::Pcm,
     plan::Plan,
     render::{Engine, EngineError, Limits, Rendered, SectionSpec, Watch},
     request::Request,
@@ -17,12 +18,28 @@ use crate::{
     wire::TransitionKind,
 };
 
+/// Hears of all sections while they are rendered, of several in turn, and may stop it.
+pub trait Audience: Sync {
+    /// `done` is the share of the section that is rendered, 0 to 1, never falling. To break is to cancel.
+    fn progress(&self, section: usize, done: f64) -> ControlFlow<()>;
+
+    /// What the section's [`Watch`] hears.
+    fn sound(&self, _section: usize, _lead_frames: usize, _more: &Pcm) {}
+
+    /// The section is there.
+    fn whole(&self, _section: usize, _rendered: &Rendered) {}
+}
+
+impl<F: Fn(usize, f64) -> ControlFlow<()> + Sync> Audience for F {
+    fn progress(&self, section: usize, done: f64) -> ControlFlow<()> {
+        self(section, done)
+    }
+}
+
 /// Renders every section of a plan; each may go on from the one before. Sections that do not go on from another are rendered
 /// at the same time, as many as the engine likes.
 ///
-/// `sources` are the sounds that the request names, as far as the engine can use them. `progress` hears the number of the section
-/// and the share of it that is done, 0 to 1; to break is to cancel. It may hear of several sections in turn, of each one what
-/// never falls.
+/// `sources` are the sounds that the request names, as far as the engine can use them.
 ///
 /// # Errors
 /// An error of the engine, or [`EngineError::Unsupported`] for a section longer than it can render.
@@ -31,11 +48,11 @@ pub fn sections(
     plan: &Plan,
     request: &Request,
     sources: &Sources,
-    progress: &(dyn Fn(usize, f64) -> ControlFlow<()> + Sync),
+    audience: &dyn Audience,
 ) -> Result<Vec<Rendered>, EngineError> {
     let limits = engine.limits();
     check_lengths(engine, plan, &limits)?;
-    let work = Work { engine, plan, request, sources, limits, progress, stop: AtomicBool::new(false) };
+    let work = Work { engine, plan, request, sources, limits, audience, stop: AtomicBool::new(false) };
     if work.limits.at_once <= 1 {
         return work.chain(0..plan.sections.len());
     }
@@ -75,7 +92,7 @@ struct Work<'a> {
     request: &'a Request,
     sources: &'a Sources,
     limits: Limits,
-    progress: &'a (dyn Fn(usize, f64) -> ControlFlow<()> + Sync),
+    audience: &'a dyn Audience,
     /// Set when a chain failed: then the others need not go on.
     stop: AtomicBool,
 }
@@ -122,8 +139,9 @@ impl Work<'_> {
         for index in chain {
             let spec = self.spec(index);
             let section = self.engine.render(&spec, rendered.last(), &OneSection { index, work: self })?;
+            self.audience.whole(index, &section);
             rendered.push(section);
-            if (self.progress)(index, 1.0).is_break() {
+            if self.audience.progress(index, 1.0).is_break() {
                 return Err(EngineError::Cancelled);
             }
         }
@@ -156,7 +174,11 @@ impl Watch for OneSection<'_> {
         if self.work.stop.load(Ordering::Relaxed) {
             return ControlFlow::Break(());
         }
-        (self.work.progress)(self.index, done)
+        self.work.audience.progress(self.index, done)
+    }
+
+    fn sound(&self, lead_frames: usize, more: &Pcm) {
+        self.work.audience.sound(self.index, lead_frames, more);
     }
 }
 

@@ -45,6 +45,8 @@ pub(super) enum Failure {
     Setup(#[source] io::Error),
     #[error("interrupted; nothing was written")]
     Interrupted,
+    #[error("interrupted before the stream was through; the piece is written")]
+    StreamCut,
     #[cfg(feature = "musicgen")]
     #[error(transparent)]
     Models(Box<super::models::ModelsError>),
@@ -86,7 +88,7 @@ impl Failure {
 
     fn exit_code(&self) -> u8 {
         match self {
-            Self::Interrupted | Self::Run(RunError::Cancelled) => 130,
+            Self::Interrupted | Self::StreamCut | Self::Run(RunError::Cancelled) => 130,
             Self::Options(_)
             | Self::Request(_)
             | Self::Plan(_)

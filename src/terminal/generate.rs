@@ -18,6 +18,8 @@ use super::{
     options::{RequestOptions, check_sounds},
     print, print_json,
     progress::TerminalProgress,
+    say,
+    stream::{STDOUT, Stream},
     table::speed,
 };
 use crate::{
@@ -64,6 +66,10 @@ pub(super) struct Generate {
     /// Write the tokens that the sound was made of into this JSON file, of an engine that has tokens.
     #[arg(long, value_name = "FILE")]
     tokens: Option<PathBuf>,
+    /// Write the piece while it is rendered into this file or FIFO, or to standard output (-): a WAV stream without a length, not
+    /// mastered, in 16 bits, at the engine's own rate.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = STDOUT)]
+    stream: Option<PathBuf>,
     /// Overwrite files that exist; stems of an earlier piece in the directory of stems are deleted.
     #[arg(short, long)]
     force: bool,
@@ -85,12 +91,17 @@ struct Report<'a> {
     picture: Option<&'a Path>,
     midi: Option<&'a Path>,
     stems: Option<&'a Path>,
+    stream: Option<&'a Path>,
     seconds: f64,
     piece: &'a Manifest,
 }
 
 impl Generate {
     pub(super) fn run(self, rendering: &Rendering) -> Result<(), Failure> {
+        if self.json && self.stream.as_deref() == Some(Path::new(STDOUT)) {
+            let message = "--json and --stream both write to standard output; give --stream a file or a FIFO";
+            return Err(Failure::Usage(message.to_owned()));
+        }
         let given = self.request.sounds();
         let (wire, again, sounds) =
             self.request.into_request(self.stems.is_some(), self.output.as_deref())?;
@@ -109,7 +120,8 @@ impl Generate {
         let heard = sources::read(&request, &chosen.engine.limits(), &find, &Never)?;
         let extras = [&self.picture, &self.midi, &self.stems];
         if !raw.is_empty() && self.output.is_none() && extras.iter().all(|path| path.is_none()) {
-            return write_raw(&request, &chosen, &heard, &raw, (self.quiet || self.json, self.json));
+            let stream = self.stream.as_deref();
+            return write_raw(&request, &chosen, &heard, &raw, stream, (self.quiet || self.json, self.json));
         }
         let audio = self.output.unwrap_or_else(|| default_name(&plan, &request));
         let manifest = audio.with_extension("json");
@@ -124,10 +136,14 @@ impl Generate {
         files.check()?;
         files.check_notes(&*chosen.engine)?;
 
+        let taken = [Some(&files.audio), Some(&files.manifest), files.picture.as_ref(), files.midi.as_ref()];
+        let taken = taken.into_iter().flatten().chain(raw.paths());
+        let stream = Stream::open(self.stream.as_deref(), taken, self.force)?;
         let interrupted = interrupted()?;
         let start = Instant::now();
         let describe: fn(&Plan) -> String = if self.json { |_| String::new() } else { describe::plan };
-        let progress = TerminalProgress::new(&interrupted, self.quiet || self.json, describe);
+        let progress = TerminalProgress::new(&interrupted, self.quiet || self.json, describe)
+            .heard_in(stream.as_ref().map(Stream::preview));
         let destination = Destination::Files(files.clone());
         let created_at = again.map_or_else(Timestamp::now, |manifest| manifest.provenance.created_at);
         let order = Order {
@@ -146,17 +162,20 @@ impl Generate {
         };
         let seconds = start.elapsed().as_secs_f64();
         if self.json {
-            return print_json(&Report {
+            print_json(&Report {
                 audio: &files.audio,
                 manifest: &files.manifest,
                 picture: files.picture.as_deref(),
                 midi: files.midi.as_deref(),
                 stems: files.stems.as_deref(),
+                stream: self.stream.as_deref(),
                 seconds,
                 piece: &piece,
-            });
+            })?;
+        } else {
+            tell(&summary(&files, &given, &piece, seconds), self.stream.as_deref())?;
         }
-        print(&summary(&files, &given, &piece, seconds))
+        stream.map_or(Ok(()), |stream| stream.finish(&interrupted))
     }
 }
 
@@ -174,6 +193,7 @@ fn interrupted() -> Result<Arc<AtomicBool>, Failure> {
 struct RawReport<'a> {
     raw: Option<&'a Path>,
     tokens: Option<&'a Path>,
+    stream: Option<&'a Path>,
     seconds: f64,
 }
 
@@ -183,11 +203,14 @@ fn write_raw(
     chosen: &Chosen,
     sources: &Sources,
     files: &RawFiles,
+    heard_in: Option<&Path>,
     (quiet, json): (bool, bool),
 ) -> Result<(), Failure> {
+    let stream = Stream::open(heard_in, files.paths(), files.overwrite)?;
     let interrupted = interrupted()?;
     let start = Instant::now();
-    let progress = TerminalProgress::new(&interrupted, quiet, |_| String::new());
+    let progress = TerminalProgress::new(&interrupted, quiet, |_| String::new())
+        .heard_in(stream.as_ref().map(Stream::preview));
     let made = run::raw(request, chosen, sources, files, Timestamp::now(), &progress);
     progress.finish();
     match made {
@@ -197,10 +220,21 @@ fn write_raw(
     let seconds = start.elapsed().as_secs_f64();
     if json {
         let (raw, tokens) = (files.sound.as_deref(), files.tokens.as_deref());
-        return print_json(&RawReport { raw, tokens, seconds });
+        print_json(&RawReport { raw, tokens, stream: heard_in, seconds })?;
+    } else {
+        let paths = files.paths().map(|path| path.display().to_string());
+        tell(&(paths.collect::<Vec<_>>().join("\n") + "\n"), heard_in)?;
     }
-    let paths = files.sound.iter().chain(&files.tokens).map(|path| path.display().to_string());
-    print(&(paths.collect::<Vec<_>>().join("\n") + "\n"))
+    stream.map_or(Ok(()), |stream| stream.finish(&interrupted))
+}
+
+/// Says what was made: on standard output, unless that is where the piece is heard.
+fn tell(text: &str, heard_in: Option<&Path>) -> Result<(), Failure> {
+    if heard_in != Some(Path::new(STDOUT)) {
+        return print(text);
+    }
+    say(text.trim_end());
+    Ok(())
 }
 
 fn summary(files: &Files, sounds: &[(&str, PathBuf)], piece: &Manifest, seconds: f64) -> String {

@@ -25,6 +25,7 @@ mod plan;
 mod progress;
 mod schema;
 mod serve;
+mod stream;
 mod table;
 #[cfg(feature = "musicgen")]
 mod transfer;

@@ -13,7 +13,11 @@ use std::{
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
 use super::{say, table::speed};
-use crate::{job::run::Progress, plan::Plan, wire::JobState};
+use crate::{
+    job::{preview::Preview, run::Progress},
+    plan::Plan,
+    wire::JobState,
+};
 
 /// Steps of a bar.
 const STEPS: u64 = 1000;
@@ -28,6 +32,7 @@ pub(super) struct TerminalProgress<'a> {
     interrupted: &'a AtomicBool,
     view: View,
     describe: fn(&Plan) -> String,
+    preview: Option<&'a Preview>,
 }
 
 #[derive(Debug)]
@@ -100,7 +105,12 @@ impl<'a> TerminalProgress<'a> {
             (false, true) => View::Bars(Mutex::default()),
             (false, false) => View::Lines(Mutex::default()),
         };
-        Self { interrupted, view, describe }
+        Self { interrupted, view, describe, preview: None }
+    }
+
+    /// The piece is heard there too.
+    pub(super) fn heard_in(self, preview: Option<&'a Preview>) -> Self {
+        Self { preview, ..self }
     }
 
     /// Leaves the terminal as it should be when the piece is done or given up.
@@ -210,6 +220,10 @@ impl Progress for TerminalProgress<'_> {
             }
         }
         self.go_on()
+    }
+
+    fn preview(&self) -> Option<&Preview> {
+        self.preview
     }
 }
 

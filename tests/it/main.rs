@@ -11,5 +11,6 @@ mod models;
 #[cfg(feature = "musicgen")]
 mod musicgen;
 mod pipeline;
+mod preview;
 mod program;
 mod schemas;

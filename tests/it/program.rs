@@ -5,7 +5,7 @@ use std::{
     io::{BufRead, BufReader, Write},
     path::Path,
     process::{Command, Output, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -201,6 +201,95 @@ fn a_long_title_makes_a_name_that_fits() {
     assert!(text(&output.stderr).contains("trailing characters"), "{}", text(&output.stderr));
 }
 
+/// The samples of a stream, which must be one from its first byte to its last.
+fn streamed(bytes: &[u8]) -> Vec<i16> {
+    let mut file = bytes.to_vec();
+    assert_eq!(
+        (&file[..8], &file[36..44]),
+        (b"RIFF\xff\xff\xff\xff".as_slice(), b"data\xff\xff\xff\xff".as_slice())
+    );
+    let sizes = [file.len() as u32 - 8, file.len() as u32 - 44];
+    file[4..8].copy_from_slice(&sizes[0].to_le_bytes());
+    file[40..44].copy_from_slice(&sizes[1].to_le_bytes());
+    hound::WavReader::new(file.as_slice()).unwrap().into_samples().map(Result::unwrap).collect()
+}
+
+#[test]
+fn a_stream_has_standard_output_for_itself_and_changes_no_file() {
+    let directory = tempfile::tempdir().unwrap();
+    good(&directory, &short(&["--output", "a.wav", "--raw", "raw.wav"]));
+    let again = ["generate", "--from", "a.json", "--output", "b.wav", "--stream"];
+    let output = run(&directory, &again);
+    assert!(output.status.success() && text(&output.stderr).contains("b.wav"), "{}", text(&output.stderr));
+    let bytes = |name: &str| fs::read(directory.path().join(name)).unwrap();
+    assert!(bytes("a.wav") == bytes("b.wav"));
+    let heard = streamed(&output.stdout);
+    let raw = hound::WavReader::open(directory.path().join("raw.wav")).unwrap().into_samples::<f32>();
+    let made: Vec<f32> = raw.map(|sample| sample.unwrap() * 32_768.0).collect();
+    assert_eq!(heard.len(), 2 * 144_000);
+    assert!(heard.iter().zip(&made).all(|(&heard, made)| (f32::from(heard) - made).abs() <= 0.5));
+    let json = good(&directory, &short(&["--output", "c.wav", "--stream", "heard.wav", "--json"]));
+    assert_eq!(self::json(&json)["stream"], "heard.wav");
+    assert!(bytes("heard.wav") == output.stdout);
+    let raw = run(&directory, &short(&["--raw", "again.wav", "--stream", "-"]));
+    assert!(raw.stdout == output.stdout && bytes("again.wav") == bytes("raw.wav"));
+}
+
+#[test]
+fn a_stream_that_nobody_reads_on_fails_no_piece() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut child = timbre(&directory)
+        .args(short(&["--output", "a.wav", "--stream", "-"]))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    let said = text(&output.stderr);
+    assert!(output.status.success() && said.matches("nobody reads the stream").count() == 1, "{said}");
+    assert_eq!(names(directory.path()), ["a.json", "a.wav"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_stream_into_a_fifo_waits_for_its_reader_and_the_piece_does_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let fifo = directory.path().join("fifo");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let mut child = timbre(&directory)
+        .args(short(&["--output", "a.wav", "--quiet", "--stream", "fifo"]))
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !directory.path().join("a.wav").exists() {
+        assert!(Instant::now() < deadline);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(streamed(&fs::read(fifo).unwrap()).len(), 2 * 144_000);
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_stream_that_cannot_be_is_refused() {
+    for (arguments, said) in [
+        (&["--json", "--stream"][..], "--json and --stream"),
+        (&["--json", "--stream", "-"], "--json and --stream"),
+        (&["--output", "a.wav", "--stream", "./a.wav"], "a.wav"),
+        (&["--stream", "missing/heard.wav"], "--stream: missing/heard.wav"),
+        (&["--stream", "."], "--stream: ."),
+    ] {
+        let error = refused(&short(arguments));
+        assert!(error.contains(said), "{error}");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("heard.wav"), "mine").unwrap();
+    let output = run(&directory, &short(&["--stream", "heard.wav"]));
+    assert!(output.status.code() == Some(2) && text(&output.stderr).contains("--force"));
+    assert_eq!(fs::read(directory.path().join("heard.wav")).unwrap(), b"mine");
+}
+
 /// Nobody reads what is said on the side: that is no reason not to do the work.
 #[cfg(target_os = "linux")]
 #[test]
@@ -289,6 +378,8 @@ fn an_interrupt_leaves_nothing_and_exits_with_130() {
                 "300",
                 "--stems",
                 "s",
+                "--stream",
+                "heard.wav",
             ])
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

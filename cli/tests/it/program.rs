@@ -326,3 +326,29 @@ fn sounds_are_uploaded_before_the_request_that_names_them() {
         json!({"audio_id": sha256(b"riff"), "name": "riff.wav", "start_seconds": 0.5, "end_seconds": 1.0});
     assert_eq!(asked[1].json(), json!({"prompt": "rain", "continue_from": source}));
 }
+
+#[test]
+fn listen_has_stdout_for_the_sound() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = format!("/artifact/{ID}/preview");
+    let sound = vec![7; 100_000];
+    let server = Server::start(vec![Answer::bytes(200, "audio/wav", &sound)]);
+    let output = timbrectl(&server.url, folder.path(), &["listen", ID]);
+    assert!(code(&output) == 0 && output.stdout == sound && output.stderr.is_empty(), "{}", stderr(&output));
+    assert_eq!(server.lines(), [format!("GET {path}")]);
+
+    let audio = format!("/artifact/{ID}/audio");
+    let made = Answer::bytes(303, "text/plain", b"").header("Location", &audio);
+    let server = Server::start(vec![made, Answer::bytes(200, "audio/wav", &sound)]);
+    let output = timbrectl(&server.url, folder.path(), &["listen", ID]);
+    assert!(code(&output) == 0 && output.stdout == sound, "{}", stderr(&output));
+    assert_eq!(server.lines(), [format!("GET {path}"), format!("GET {audio}")]);
+
+    let begun = || Answer::bytes(200, "audio/wav", &sound).cut_after(50_000);
+    for (state, expected) in [("failed", 4), ("cancelled", 5), ("rendering", 3)] {
+        let server = Server::start(vec![begun(), Answer::json(200, &status(state, 0.5))]);
+        let output = timbrectl(&server.url, folder.path(), &["listen", ID]);
+        assert_eq!((code(&output), output.stdout.len()), (expected, 50_000), "{state}: {}", stderr(&output));
+    }
+    assert_eq!(code(&timbrectl(&nobody(), folder.path(), &["listen", ID, "--json"])), 2);
+}

@@ -221,12 +221,14 @@ impl Player {
         let model = &loaded.model;
         let stretch = Stretch::of(spec, before, model, watch)?;
         let Stretch { joint, known, frames, lead_frames } = &stretch;
-        let mut voice = Voice::after(joint, model, self.limits.spec.channels)?;
+        let known_samples = known.frames() * model.codec.config().hop();
+        let hear = |more: &Pcm| watch.sound(*lead_frames, more);
+        let mut voice = Voice::after(joint, model, self.limits.spec, known_samples, &hear)?;
         voice.sing(known)?;
         let (codes, stream) = write(loaded, spec, joint, *frames, watch, &mut voice)?;
         let Sung { mut planes, settled, decoder } = voice.finish()?;
         for plane in &mut planes {
-            plane.drain(..plane.len().min(known.frames() * model.codec.config().hop()));
+            plane.drain(..plane.len().min(known_samples));
         }
         let next = Joint { origin: joint.origin, stream, settled: joint.settled + settled, decoder };
         Ok(Rendered {
@@ -241,20 +243,31 @@ impl Player {
 }
 
 /// The sound of a section while its tokens come.
-struct Voice {
+struct Voice<'a> {
     decoder: Decoder,
     /// Tokens that wait until there are some more.
     waiting: Codes,
+    spec: Spec,
     planes: Vec<Vec<f32>>,
+    /// Samples that have been heard, or that are not of the section.
+    heard: usize,
+    /// Hears the samples of the section as they come.
+    hear: &'a dyn Fn(&Pcm),
 }
 
-impl Voice {
-    /// Goes on behind a joint.
-    fn after(joint: &Joint, model: &MusicGen, channels: usize) -> Result<Self, Fault> {
-        let decoder = model.codec.decoder(channels)?;
+impl<'a> Voice<'a> {
+    /// Goes on behind a joint. Its first `before` samples are not of the section.
+    fn after(
+        joint: &Joint,
+        model: &MusicGen,
+        spec: Spec,
+        before: usize,
+        hear: &'a dyn Fn(&Pcm),
+    ) -> Result<Self, Fault> {
+        let decoder = model.codec.decoder(spec.channels)?;
         let decoder = if joint.decoder.is_empty() { decoder } else { decoder.resume(&joint.decoder)? };
         let waiting = Codes::empty(model.config.decoder.num_codebooks);
-        Ok(Self { decoder, waiting, planes: vec![Vec::new(); channels] })
+        Ok(Self { decoder, waiting, spec, planes: vec![Vec::new(); spec.channels], heard: before, hear })
     }
 
     /// Takes more tokens.
@@ -266,6 +279,10 @@ impl Voice {
     fn decode(&mut self) -> Result<(), Fault> {
         append(&mut self.planes, self.decoder.push(self.waiting.as_slices())?);
         self.waiting = Codes::empty(self.waiting.codebooks());
+        let more = self.planes.iter().map(|plane| plane.get(self.heard..).unwrap_or_default().to_vec());
+        let more = Pcm::new(self.spec, more.collect()).map_err(CodecError::from)?;
+        self.heard += more.frames();
+        (self.hear)(&more);
         Ok(())
     }
 
@@ -411,7 +428,7 @@ fn write(
     joint: &Joint,
     frames: usize,
     watch: &dyn Watch,
-    voice: &mut Voice,
+    voice: &mut Voice<'_>,
 ) -> Result<(Codes, stream::Tail), Fault> {
     let Loaded { model, batch } = loaded;
     let planned = spec.plan.sections.get(spec.index);

@@ -117,8 +117,11 @@ impl Engine for Synth {
             .zip(GROUPS)
             .filter_map(|(sound, name)| Some(Stem { name: name.to_owned(), sound: pcm(sound?) }))
             .collect();
+        let sound = pcm(mix);
+        // It rings on under what follows, and nothing replaces it.
+        watch.sound(section.lead_frames, &sound);
         Ok(Rendered {
-            sound: pcm(mix),
+            sound,
             lead_frames: section.lead_frames,
             stems,
             played: Some(part.played),

@@ -9,6 +9,7 @@ use std::{
 };
 
 use timbre::{
+    audio::{Pcm, SampleRate, Spec},
     job::{
         JobId,
         run::{Progress, RunError, Runner},
@@ -27,7 +28,25 @@ pub(crate) fn audio_bytes() -> Vec<u8> {
 /// What the tests call the hash of those bytes; nothing here computes it.
 pub(crate) const SHA256: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
-/// Writes a small artifact, unless the prompt says `fail`, `panic` or `hold`. Of `noise` nobody knows the notes.
+/// Frames of each of the two sounds that are heard of what is sung.
+pub(crate) const SUNG: usize = 5_000;
+
+const SONG: Spec = Spec { rate: SampleRate(8_000), channels: 1 };
+
+/// The whole preview of what is sung.
+pub(crate) fn sung() -> Vec<u8> {
+    let mut bytes = timbre::artifact::stream_head(SONG);
+    bytes.extend((0..2).flat_map(|half| timbre::artifact::stream_samples(&song(half, SUNG))));
+    bytes
+}
+
+fn song(half: usize, frames: usize) -> Pcm {
+    let samples = (0..frames).map(|frame| (frame % 100 + 100 * half) as f32 / 256.0);
+    Pcm::new(SONG, vec![samples.collect()]).unwrap()
+}
+
+/// Writes a small artifact, unless the prompt says `fail`, `panic` or `hold`. Of `noise` nobody knows the notes. What is to `sing` is
+/// heard, one half before it is held and one behind, the second `for long` when the prompt says so.
 #[derive(Debug)]
 pub(crate) struct FakeRunner {
     pub(crate) root: PathBuf,
@@ -99,12 +118,23 @@ impl Runner for FakeRunner {
         progress.planned(&plan);
         check(progress.stage(JobState::Rendering))?;
         assert!(!request.prompt.contains("panic"), "as the prompt says");
+        let preview = progress.preview().filter(|_| request.prompt.contains("sing"));
+        if let Some(preview) = preview {
+            preview.begin(SONG);
+            preview.sound(&song(0, SUNG));
+        }
         if request.prompt.contains("fail") {
             let source = "the inside".into();
             return Err(EngineError::Failed { engine: "synth".into(), section: "s00".into(), source }.into());
         }
         if request.prompt.contains("hold") {
             self.gate.hold(|| progress.rendered(0, 0.5))?;
+        }
+        if let Some(preview) = preview {
+            // More than any system keeps for one who does not read.
+            let frames = if request.prompt.contains("for long") { 20_000_000 } else { SUNG };
+            preview.sound(&song(1, frames));
+            preview.complete();
         }
         for section in 0..plan.sections.len() {
             check(progress.rendered(section, 1.0))?;

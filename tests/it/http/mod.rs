@@ -5,6 +5,7 @@
 mod artifacts;
 mod fake;
 mod jobs;
+mod preview;
 mod refusals;
 mod server;
 mod service;

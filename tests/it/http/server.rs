@@ -68,13 +68,20 @@ impl Server {
         let uploads = Arc::new(Uploads::open(&shelf, setup.uploads).unwrap());
         let store = Arc::new(MemoryStore::new(settings));
         let runner = Arc::new(FakeRunner { root: directory.path().to_owned(), gate: Gate::default() });
-        let bench = Bench { store: store.clone(), runner: runner.clone(), shelf: shelf.clone() };
+        let previews = Arc::default();
+        let bench = Bench {
+            store: store.clone(),
+            runner: runner.clone(),
+            previews: Arc::clone(&previews),
+            shelf: shelf.clone(),
+        };
         let workers = worker::Settings { workers: settings.workers, drain_timeout: setup.drain_timeout };
         let workers = Workers::start(workers, &bench).unwrap();
         let service = Service::new(Parts {
             store: store.clone(),
             shelf,
             uploads,
+            previews,
             engines: Arc::new(Engines::new(Arc::new(Synth::new(1)))),
             defaults: Defaults::default(),
             device: DeviceInfo { kind: "cpu".into(), name: "test".into(), threads: 1 },

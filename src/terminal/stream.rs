@@ -1,0 +1,132 @@
+//! Where a piece is written while it is rendered: a file, a FIFO, standard output.
+//!
+//! A thread of its own writes, so that a slow reader (one that plays) holds up nothing.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    path::{Path, PathBuf, absolute},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use super::{Failure, say};
+use crate::{
+    artifact::ArtifactError,
+    job::preview::{Preview, Reader},
+};
+
+/// What stands for standard output.
+pub(super) const STDOUT: &str = "-";
+/// How often is looked whether a reader has everything.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How long that may take before somebody at the terminal is told what is waited for.
+const TELL_AFTER: Duration = Duration::from_secs(1);
+
+/// A stream on its way. Dropped before it is finished, it ends as it is, and a file that it began is removed.
+#[derive(Debug)]
+pub(super) struct Stream {
+    preview: Arc<Preview>,
+    writer: JoinHandle<()>,
+    /// The file that was made for it.
+    file: Option<PathBuf>,
+}
+
+impl Stream {
+    /// Opens the stream that is asked for. `taken` are paths that other files will have.
+    pub(super) fn open<'a>(
+        target: Option<&Path>,
+        mut taken: impl Iterator<Item = &'a PathBuf>,
+        overwrite: bool,
+    ) -> Result<Option<Self>, Failure> {
+        let Some(path) = target else { return Ok(None) };
+        let refused = |error: io::Error| {
+            Failure::Usage(format!("--stream: {} cannot be written: {error}", path.display()))
+        };
+        if path == Path::new(STDOUT) {
+            return Self::start(None, || Ok(io::stdout())).map(Some);
+        }
+        let here = absolute(path).map_err(refused)?;
+        if taken.any(|other| absolute(other).is_ok_and(|other| other == here)) {
+            return Err(ArtifactError::SamePath(path.to_owned()).into());
+        }
+        match fs::metadata(path) {
+            // Opening a FIFO waits for a reader.
+            Ok(found) if !found.is_file() && !found.is_dir() => {
+                let path = path.to_owned();
+                Self::start(None, move || OpenOptions::new().write(true).open(path))
+            }
+            Ok(found) if found.is_file() && !overwrite => Err(ArtifactError::Exists(path.to_owned()).into()),
+            _ => {
+                let file = File::create(path).map_err(refused)?;
+                Self::start(Some(path.to_owned()), || Ok(file))
+            }
+        }
+        .map(Some)
+    }
+
+    fn start<W: Write>(
+        file: Option<PathBuf>,
+        open: impl FnOnce() -> io::Result<W> + Send + 'static,
+    ) -> Result<Self, Failure> {
+        let preview = Arc::new(Preview::default());
+        let reader = preview.read();
+        let write = move || {
+            if let Err(error) = open().and_then(|out| write(out, reader)) {
+                say(&match error.kind() {
+                    io::ErrorKind::BrokenPipe => {
+                        "nobody reads the stream any more; the piece goes on".to_owned()
+                    }
+                    _ => format!("the stream cannot be written: {error}; the piece goes on"),
+                });
+            }
+        };
+        let writer = thread::Builder::new().name("stream".to_owned()).spawn(write).map_err(Failure::Setup)?;
+        Ok(Self { preview, writer, file })
+    }
+
+    /// Where the piece is to be heard.
+    pub(super) fn preview(&self) -> &Preview {
+        &self.preview
+    }
+
+    /// Waits until everything is written, of a piece that is complete.
+    pub(super) fn finish(mut self, interrupted: &AtomicBool) -> Result<(), Failure> {
+        self.file = None;
+        let mut waited = Duration::ZERO;
+        while !self.writer.is_finished() {
+            if interrupted.load(Ordering::Relaxed) {
+                return Err(Failure::StreamCut);
+            }
+            thread::sleep(LOOK_EVERY);
+            waited += LOOK_EVERY;
+            if waited == TELL_AFTER {
+                say("the stream is still being read; Ctrl-C cuts it off");
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.preview.break_off();
+        if let Some(file) = &self.file {
+            // What is left of a piece that there is not; why there is none matters more.
+            fs::remove_file(file).ok();
+        }
+    }
+}
+
+/// Writes all that comes. A piece that is given up ends the stream; why is said elsewhere.
+fn write(mut out: impl Write, reader: Reader) -> io::Result<()> {
+    for block in reader.map_while(Result::ok) {
+        out.write_all(&block)?;
+        out.flush()?;
+    }
+    Ok(())
+}
