@@ -11,7 +11,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::{codec, fields::Fields};
+use super::{codec, fields::Fields, processor::WIDEST_HEAD};
 
 pub use super::fields::ConfigError;
 
@@ -200,6 +200,10 @@ impl DecoderConfig {
         if !width.is_multiple_of(heads) {
             return Err(fields.unsupported("num_attention_heads", heads, "a divisor of hidden_size"));
         }
+        if config.head_dim() > WIDEST_HEAD {
+            let supported = format!("enough for heads of {WIDEST_HEAD} columns at most");
+            return Err(fields.unsupported("num_attention_heads", heads, supported));
+        }
         if config.audio_channels > 2 {
             return Err(fields.unsupported("audio_channels", config.audio_channels, "1 or 2"));
         }
@@ -277,6 +281,10 @@ mod tests {
     fn what_cannot_run_is_named() {
         let refused = |decoder: Value, generation: Value| read(decoder, &generation).unwrap_err().to_string();
         let none = Value::Null;
+        assert_eq!(
+            refused(json!({"hidden_size": 514, "num_attention_heads": 2}), none.clone()),
+            "decoder.num_attention_heads is 2, but must be enough for heads of 256 columns at most"
+        );
         assert_eq!(
             refused(json!({"num_attention_heads": 7}), none.clone()),
             "decoder.num_attention_heads is 7, but must be a divisor of hidden_size"

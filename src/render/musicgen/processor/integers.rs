@@ -108,20 +108,26 @@ impl<const BITS: usize> Tile<'_, BITS> {
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::{
-        __m256, __m256i, __m512, __m512i, _mm_loadu_si128, _mm256_abs_epi8, _mm256_add_epi32, _mm256_add_ps,
-        _mm256_and_si256, _mm256_castsi256_ps, _mm256_cvtepi32_ps, _mm256_cvtepu16_epi32, _mm256_loadu_si256,
-        _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_mul_ps, _mm256_or_si256, _mm256_set1_epi8,
-        _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_ps, _mm256_sign_epi8,
-        _mm256_slli_epi32, _mm256_srli_epi32, _mm256_storeu_ps, _mm256_storeu_si256, _mm256_xor_si256,
-        _mm512_add_ps, _mm512_and_si512, _mm512_castsi512_ps, _mm512_cvtepi32_ps, _mm512_cvtepu16_epi32,
-        _mm512_dpbusd_epi32, _mm512_loadu_si512, _mm512_mul_ps, _mm512_or_si512, _mm512_set1_epi32,
-        _mm512_set1_ps, _mm512_setzero_ps, _mm512_slli_epi32, _mm512_srli_epi32, _mm512_storeu_ps,
-        _mm512_storeu_si512,
+        __m256, __m256i, __m512, __m512i, _MM_HINT_T0, _mm_loadu_si128, _mm_prefetch, _mm256_abs_epi8,
+        _mm256_add_epi32, _mm256_add_ps, _mm256_and_si256, _mm256_castsi256_ps, _mm256_cvtepi32_ps,
+        _mm256_cvtepu16_epi32, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_mul_ps,
+        _mm256_or_si256, _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps,
+        _mm256_setzero_ps, _mm256_sign_epi8, _mm256_slli_epi32, _mm256_srli_epi32, _mm256_storeu_ps,
+        _mm256_storeu_si256, _mm256_xor_si256, _mm512_add_ps, _mm512_and_si512, _mm512_castsi512_ps,
+        _mm512_cvtepi32_ps, _mm512_cvtepu16_epi32, _mm512_dpbusd_epi32, _mm512_loadu_si512, _mm512_mul_ps,
+        _mm512_or_si512, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_slli_epi32,
+        _mm512_srli_epi32, _mm512_storeu_ps, _mm512_storeu_si512,
     };
 
     use half::bf16;
 
     use super::{BLOCK, GROUP, LANES, Row, Tile, Vector, shift};
+
+    /// Bytes. What the processor fetches by itself ends with a page of 4 KiB.
+    const AHEAD: usize = 8 << 10;
+
+    /// So many rows give enough to do until what is next has come.
+    const MANY: usize = 8;
 
     /// The lower four bits of each byte, and the two above them.
     const LOWER: i32 = 0x0f0f_0f0f;
@@ -152,6 +158,9 @@ mod x86 {
     ) -> [[f32; LANES]; ROWS] {
         let mut sums = [_mm512_setzero_ps(); ROWS];
         for (place, (vectors, scales)) in tile.quants.iter().zip(tile.scales).enumerate() {
+            if ROWS < MANY {
+                fetch_ahead(vectors);
+            }
             let mut whole = [_mm512_set1_epi32(0); ROWS];
             for (whole, row) in whole.iter_mut().zip(rows) {
                 *whole = _mm512_set1_epi32(-shift(BITS) * row.facts[place].sum);
@@ -178,13 +187,17 @@ mod x86 {
 
     #[target_feature(enable = "avx512f,avx512vnni")]
     pub(super) fn dots_vnni(
-        groups: &[Vector],
+        all: &[Vector],
         values: &[[i8; 4]],
         each: usize,
         own: bool,
         sums: &mut [[i32; LANES]],
     ) {
-        for (place, (groups, sums)) in groups.chunks_exact(each).zip(sums).enumerate() {
+        let ahead = AHEAD / size_of::<Vector>();
+        for (place, (groups, sums)) in all.chunks_exact(each).zip(sums).enumerate() {
+            for next in all.iter().skip(place * each + ahead).take(each) {
+                fetch(next);
+            }
             let mut sum = _mm512_set1_epi32(0);
             for (group, values) in groups.iter().zip(&values[if own { place * each } else { 0 }..][..each]) {
                 let values = i32::from_le_bytes(values.map(|value| value as u8));
@@ -198,13 +211,17 @@ mod x86 {
     /// What a group adds to the sum beyond its products, 128 times the values, is added here too.
     #[target_feature(enable = "avx2")]
     pub(super) fn dots_avx2(
-        groups: &[Vector],
+        all: &[Vector],
         values: &[[i8; 4]],
         each: usize,
         own: bool,
         sums: &mut [[i32; LANES]],
     ) {
-        for (place, (groups, sums)) in groups.chunks_exact(each).zip(sums).enumerate() {
+        let ahead = AHEAD / size_of::<Vector>();
+        for (place, (groups, sums)) in all.chunks_exact(each).zip(sums).enumerate() {
+            for next in all.iter().skip(place * each + ahead).take(each) {
+                fetch(next);
+            }
             let values = &values[if own { place * each } else { 0 }..][..each];
             let beyond: i32 = values.as_flattened().iter().map(|value| i32::from(*value)).sum();
             let mut halves = [_mm256_set1_epi32(shift(8) * beyond); 2];
@@ -250,6 +267,9 @@ mod x86 {
     ) -> [[f32; LANES]; ROWS] {
         let mut sums = [[_mm256_setzero_ps(); 2]; ROWS];
         for (place, (vectors, scales)) in tile.quants.iter().zip(tile.scales).enumerate() {
+            if ROWS < MANY {
+                fetch_ahead(vectors);
+            }
             let mut whole = [[_mm256_set1_epi32(0); 2]; ROWS];
             if BITS < 8 {
                 for (whole, row) in whole.iter_mut().zip(rows) {
@@ -320,6 +340,21 @@ mod x86 {
             }
         }
         halves
+    }
+
+    /// Fetches what is [`AHEAD`] of a block. That may lie beyond the matrix: to fetch it is no access.
+    #[inline(always)]
+    fn fetch_ahead<const COUNT: usize>(vectors: &[Vector; COUNT]) {
+        let ahead = vectors.as_ptr().wrapping_byte_add(AHEAD);
+        for vector in 0..COUNT {
+            fetch(ahead.wrapping_add(vector));
+        }
+    }
+
+    #[inline(always)]
+    fn fetch(vector: *const Vector) {
+        // SAFETY: the instruction never faults, wherever the pointer leads.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(vector.cast()) };
     }
 
     /// The values of a row that a group of weights is multiplied with.

@@ -22,8 +22,8 @@ pub(super) const LANES: usize = 16;
 /// Rows of a batch that share one pass over a tile.
 const AT_ONCE: usize = 4;
 
-/// Parts of a product for each thread: as none of them starts together, the last one should be short.
-const PARTS: usize = 4;
+/// Parts of a product for each thread: should one be held up, the others take over some of what is its.
+const PARTS: usize = 2;
 
 /// A matrix `[outs, ins]` that rows are multiplied with.
 #[derive(Debug)]

@@ -20,3 +20,4 @@ pub(super) use cache::{Attention, Cache};
 pub(super) use functions::{NORM_EPSILON, Norm, RootNorm, dot, gelu, gelu_tanh, softmax};
 pub(super) use matrix::{Matrix, Products};
 pub(super) use table::Table;
+pub(super) use whole_cache::WIDEST_HEAD;

@@ -21,6 +21,9 @@ use super::{
 /// Positions whose shares have one scale.
 const TOGETHER: usize = 64;
 
+/// Columns of a head at most.
+pub(in super::super) const WIDEST_HEAD: usize = 256;
+
 /// The largest value in steps of its scale.
 const STEPS: f32 = 127.0;
 
@@ -42,7 +45,6 @@ pub(super) struct WholeCache {
 /// What attention works on.
 #[derive(Debug, Default)]
 pub(super) struct Work {
-    query: Vec<[i8; GROUP]>,
     dots: Vec<[i32; LANES]>,
     shares: Vec<[i8; GROUP]>,
     /// Of [`TOGETHER`] positions each: the scale of their shares, and the sum of the whole numbers.
@@ -71,17 +73,21 @@ impl WholeCache {
 
     /// Puts a key and a value of a head in their place.
     pub(super) fn set(&mut self, head: usize, position: usize, key: &[f32], value: &[f32]) {
+        let mut whole = [0; WIDEST_HEAD];
         let groups = self.head_dim.div_ceil(GROUP);
         let tile = &mut self.keys[(head * self.room + position) / LANES * groups..][..groups];
-        self.key_scales[head * self.room + position] = round(key, |column, whole| {
-            tile[column / GROUP][position % LANES * GROUP + column % GROUP] = positive(whole);
-        });
+        self.key_scales[head * self.room + position] = round(key, &mut whole);
+        for (group, whole) in tile.iter_mut().zip(whole.as_chunks::<GROUP>().0) {
+            group[position % LANES * GROUP..][..GROUP].copy_from_slice(&whole.map(positive));
+        }
         let parts = self.head_dim.div_ceil(LANES);
-        let place = |part: usize| ((head * parts + part) * self.room + position) / GROUP;
-        let values = &mut self.values;
-        self.value_scales[head * self.room + position] = round(value, |column, whole| {
-            values[place(column / LANES)][column % LANES * GROUP + position % GROUP] = positive(whole);
-        });
+        self.value_scales[head * self.room + position] = round(value, &mut whole);
+        for (part, whole) in whole.as_chunks::<LANES>().0.iter().enumerate().take(parts) {
+            let group = &mut self.values[((head * parts + part) * self.room + position) / GROUP];
+            for (place, whole) in group[position % GROUP..].iter_mut().step_by(GROUP).zip(whole) {
+                *place = positive(*whole);
+            }
+        }
     }
 
     /// What the query of a head finds in the first positions, at least one: as many scores as there are positions are working space.
@@ -94,16 +100,13 @@ impl WholeCache {
         out: &mut [f32],
     ) {
         let (positions, groups) = (scores.len(), self.head_dim.div_ceil(GROUP));
-        work.query.clear();
-        work.query.resize(groups, [0; GROUP]);
-        let mut sum = 0;
-        let scale = round(query, |column, whole| {
-            work.query[column / GROUP][column % GROUP] = whole;
-            sum += i32::from(whole);
-        });
+        let mut whole = [0; WIDEST_HEAD];
+        let scale = round(query, &mut whole);
+        let query = &whole.as_chunks().0[..groups];
+        let sum: i32 = whole.iter().map(|whole| i32::from(*whole)).sum();
         work.dots.resize(positions.div_ceil(LANES), [0; LANES]);
         let tiles = &self.keys[head * self.room / LANES * groups..][..work.dots.len() * groups];
-        dots(tiles, &work.query, groups, false, &mut work.dots);
+        dots(tiles, query, groups, false, &mut work.dots);
         let own = head * self.room..head * self.room + positions;
         let (key_scales, value_scales) = (&self.key_scales[own.clone()], &self.value_scales[own]);
         let scale = scale / (self.head_dim as f32).sqrt();
@@ -163,15 +166,29 @@ impl Work {
     }
 }
 
-/// Gives each value in steps of the scale that is returned, at most [`STEPS`].
-fn round(values: &[f32], mut put: impl FnMut(usize, i8)) -> f32 {
-    let largest =
-        values.iter().fold(0.0_f32, |most, value| if value.abs() > most { value.abs() } else { most });
-    let steps = if largest > f32::MIN_POSITIVE { STEPS / largest } else { 0.0 };
-    for (column, value) in values.iter().enumerate() {
-        put(column, whole(value * steps));
-    }
-    if steps > 0.0 { 1.0 / steps } else { 0.0 }
+/// Rounds the values of a head to steps of the scale that is returned, at most [`STEPS`]; behind them are zeros.
+fn round(values: &[f32], whole: &mut [i8; WIDEST_HEAD]) -> f32 {
+    let mut padded = [0.0; WIDEST_HEAD];
+    padded[..values.len()].copy_from_slice(values);
+    let length = values.len().next_multiple_of(LANES);
+    widest(
+        #[inline(always)]
+        || {
+            let mut largest = [0.0_f32; LANES];
+            for values in padded[..length].as_chunks::<LANES>().0 {
+                for (largest, value) in largest.iter_mut().zip(values) {
+                    *largest = if value.abs() > *largest { value.abs() } else { *largest };
+                }
+            }
+            let largest =
+                largest.iter().fold(0.0_f32, |most, value| if *value > most { *value } else { most });
+            let steps = if largest > f32::MIN_POSITIVE { STEPS / largest } else { 0.0 };
+            for (whole, value) in whole.iter_mut().zip(&padded[..length]) {
+                *whole = super::stored::whole(value * steps);
+            }
+            if steps > 0.0 { 1.0 / steps } else { 0.0 }
+        },
+    )
 }
 
 fn positive(whole: i8) -> u8 {
