@@ -16,7 +16,7 @@ use std::{
 
 use safetensors::{Dtype, tensor::TensorView};
 use sha2::{Digest, Sha256};
-use tempfile::NamedTempFile;
+use tempfile::Builder;
 
 use super::{
     checkpoint::{Checkpoint, CheckpointError, Entry, read_header},
@@ -126,7 +126,7 @@ impl Kept {
         });
         let views: Vec<(&str, TensorView<'_>)> = views.collect::<io::Result<_>>()?;
         let directory = self.file.parent().unwrap_or(Path::new(""));
-        let file = NamedTempFile::new_in(directory)?;
+        let file = readable().tempfile_in(directory)?;
         safetensors::serialize_to_file(views, None, file.path()).map_err(io::Error::other)?;
         file.as_file().sync_all()?;
         let ending = format!(".{}", self.precision);
@@ -140,6 +140,15 @@ impl Kept {
         file.persist(&self.file)?;
         Ok(())
     }
+}
+
+/// A file for all who may read what this user makes, as the model's own files are; not for this user alone.
+fn readable() -> Builder<'static, 'static> {
+    #[cfg_attr(not(unix), expect(unused_mut, reason = "elsewhere a file is as its directory wants it"))]
+    let mut file = Builder::new();
+    #[cfg(unix)]
+    file.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    file
 }
 
 /// Of the weights' files: their sizes, when they were last changed, and the tables of their tensors. To read all of them would take

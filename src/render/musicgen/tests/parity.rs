@@ -148,8 +148,8 @@ fn loss(reference: &Reference) -> (f32, f32) {
 }
 
 /// Prints what every precision loses; the limits are a little above what was measured.
-fn print_losses(directory: &Path, limits: [(Precision, f32, f32); 3]) {
-    for (precision, most_off, most_other) in limits {
+fn print_losses(directory: &Path, limits: &[(Precision, f32, f32)]) {
+    for &(precision, most_off, most_other) in limits {
         let reference = Reference::open(directory, precision, Kernels::Own);
         let (off, other) = loss(&reference);
         println!(
@@ -165,9 +165,14 @@ fn print_losses(directory: &Path, limits: [(Precision, f32, f32); 3]) {
 fn lower_precisions_lose_little() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/checkpoints");
     for name in ["mono", "stereo", "wide"] {
-        let limits =
-            [(Precision::Bf16, 0.01, 0.05), (Precision::F16, 0.002, 0.02), (Precision::Q8_0, 0.03, 0.06)];
-        print_losses(&root.join(name), limits);
+        let limits = [
+            (Precision::Bf16, 0.01, 0.05),
+            (Precision::F16, 0.002, 0.02),
+            (Precision::Q8_0, 0.03, 0.06),
+            (Precision::Q6_0, 0.1, 0.15),
+            (Precision::Q4_0, 0.4, 0.5),
+        ];
+        print_losses(&root.join(name), &limits);
     }
 }
 
@@ -177,7 +182,13 @@ fn lower_precisions_lose_little_at_full_size() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/reference/full");
     print_losses(
         &directory,
-        [(Precision::Bf16, 0.02, 0.1), (Precision::F16, 0.02, 0.1), (Precision::Q8_0, 0.05, 0.15)],
+        &[
+            (Precision::Bf16, 0.02, 0.1),
+            (Precision::F16, 0.02, 0.1),
+            (Precision::Q8_0, 0.05, 0.15),
+            (Precision::Q6_0, 0.1, 0.2),
+            (Precision::Q4_0, 0.3, 0.5),
+        ],
     );
 }
 

@@ -134,30 +134,40 @@ fn every_tensor_that_is_listed_is_needed_and_named_when_it_is_missing() {
 }
 
 #[test]
-fn matrices_in_8_bits_are_kept_for_the_next_start() {
+fn matrices_in_blocks_are_kept_for_the_next_start() {
+    for precision in Precision::ALL.into_iter().filter(|precision| precision.bits().is_some()) {
+        are_kept_for_the_next_start(precision);
+    }
+}
+
+fn are_kept_for_the_next_start(precision: Precision) {
     let directory = directory(false, None);
     let kept = || -> Vec<PathBuf> {
         let files = fs::read_dir(directory.path()).unwrap().map(|file| file.unwrap().path());
-        files.filter(|file| file.extension().is_some_and(|extension| extension == "q8_0")).collect()
+        files
+            .filter(|file| {
+                file.extension().is_some_and(|extension| extension == precision.to_string().as_str())
+            })
+            .collect()
     };
     let play = |model: &LanguageModel| made(model, &branches(model, "calm", "", None), greedy(3.0));
     play(&load(&directory).unwrap());
-    assert!(kept().is_empty(), "nothing is in 8 bits");
-    let first = play(&load_at(directory.path(), Precision::Q8_0).unwrap());
+    assert!(kept().is_empty(), "nothing is in blocks");
+    let first = play(&load_at(directory.path(), precision).unwrap());
     let [file] = &kept()[..] else { panic!("{:?}", kept()) };
     // It is read: what is changed in it is heard.
     let mut bytes = fs::read(file).unwrap();
-    assert_eq!(play(&load_at(directory.path(), Precision::Q8_0).unwrap()), first);
+    assert_eq!(play(&load_at(directory.path(), precision).unwrap()), first);
     let header = u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
     bytes[8 + header..].iter_mut().step_by(3).for_each(|byte| *byte ^= 0x11);
     fs::write(file, &bytes).unwrap();
-    assert_ne!(play(&load_at(directory.path(), Precision::Q8_0).unwrap()), first);
+    assert_ne!(play(&load_at(directory.path(), precision).unwrap()), first);
     // One that is no such file is made anew, and one of other weights is removed.
     fs::write(file, "nothing").unwrap();
-    assert_eq!(play(&load_at(directory.path(), Precision::Q8_0).unwrap()), first);
+    assert_eq!(play(&load_at(directory.path(), precision).unwrap()), first);
     let weights = directory.path().join("model.safetensors");
     File::options().write(true).open(&weights).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
-    assert_eq!(play(&load_at(directory.path(), Precision::Q8_0).unwrap()), first);
+    assert_eq!(play(&load_at(directory.path(), precision).unwrap()), first);
     assert!(kept().len() == 1 && kept()[0] != *file, "{:?}", kept());
 }
 
