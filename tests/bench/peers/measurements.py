@@ -134,8 +134,8 @@ def of_timbre(setting: Setting) -> Iterator[Measurement]:
         with server(default, workers=setting.pieces) as asked:
             return {"batch": asked.pieces(setting.seconds, setting.pieces)}
 
-    def bench() -> dict:
-        found = timbre.bench(setting.program, setting.threads, default)
+    def bench(dtype: str) -> dict:
+        found = timbre.bench(setting.program, setting.threads, dtype)
         return {
             "codec": found["codec_real_time_factor"] * terms.CODEC_SECONDS,
             "early": found["early_step_seconds"],
@@ -149,10 +149,11 @@ def of_timbre(setting: Setting) -> Iterator[Measurement]:
         return {"load": took}
 
     yield Measurement(OURS, ("piece", "memory"), lambda: piece(default))
-    if default != "f32":
-        yield Measurement("Timbre f32", ("piece", "memory"), lambda: piece("f32"))
+    for dtype in ("f32", "q8_0", "q6_0", "q4_0"):
+        if dtype != default:
+            yield Measurement(f"{OURS} {dtype}", ("piece", "memory"), lambda dtype=dtype: piece(dtype))
     yield Measurement(OURS, ("batch",), batch)
-    yield Measurement(OURS, ("codec", "early", "late"), bench)
+    yield Measurement(OURS, ("codec", "early", "late"), lambda: bench(default))
     yield Measurement(OURS, ("load",), load)
 
 
