@@ -72,7 +72,8 @@ impl Preview {
     }
 
     fn write(&self, bytes: Vec<u8>) {
-        self.change(|state| state.blocks.push(bytes.into()));
+        let block = bytes.into();
+        self.change(|state| state.blocks.push(block));
     }
 
     fn finish(&self, end: End) {

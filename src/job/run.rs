@@ -70,6 +70,7 @@ pub fn piece(order: &Order<'_>, progress: &dyn Progress) -> Result<Manifest, Run
     if let Some((files, raw)) = raw {
         files.save(&raw, &cancel)?;
     }
+    complete(progress);
     Ok(manifest)
 }
 
@@ -89,7 +90,16 @@ pub fn raw(
     enter(JobState::Mixing, progress)?;
     let cancel = Heard(progress);
     let sound = mix::raw(&plan, sections.clone(), &cancel)?;
-    Ok(files.save(&Raw::new(&plan, &sections, sound, &*chosen.engine, created_at), &cancel)?)
+    files.save(&Raw::new(&plan, &sections, sound, &*chosen.engine, created_at), &cancel)?;
+    complete(progress);
+    Ok(())
+}
+
+/// Whoever hears the piece while it is made learns that there is one.
+fn complete(progress: &dyn Progress) {
+    if let Some(preview) = progress.preview() {
+        preview.complete();
+    }
 }
 
 /// The first two stages.
@@ -111,9 +121,6 @@ fn rendered(
     });
     let hall = Hall { progress, preview };
     let sections = render::sections(&*chosen.engine, &plan, request, sources, &hall)?;
-    if let Some((preview, _)) = hall.preview {
-        preview.complete();
-    }
     Ok((plan, sections))
 }
 

@@ -163,6 +163,9 @@ impl Growing {
             return false;
         }
         let start = slot.start.saturating_sub(came.lead);
+        // Where the section before ends early, the new one comes in over silence, as in the mix.
+        let reached = (start + slot.lead).saturating_sub(self.given);
+        self.pending.resize(self.pending.frames().max(reached));
         let (old, end) = ((&self.pending, self.given), self.given + self.pending.frames());
         if let Some(seam) = Seam::of(slot, start, old, self.ring, &came.waiting) {
             seam.close_old(&mut self.pending, self.given, end);

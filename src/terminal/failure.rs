@@ -45,6 +45,8 @@ pub(super) enum Failure {
     Setup(#[source] io::Error),
     #[error("interrupted; nothing was written")]
     Interrupted,
+    #[error("the piece is written, but not its stream: {0}")]
+    Stream(#[source] io::Error),
     #[error("interrupted before the stream was through; the piece is written")]
     StreamCut,
     #[cfg(feature = "musicgen")]
@@ -102,7 +104,7 @@ impl Failure {
                 ArtifactError::Full { .. } | ArtifactError::Write { .. } => 1,
                 _ => 2,
             },
-            Self::Run(_) | Self::App(_) | Self::Output(_) | Self::Setup(_) => 1,
+            Self::Run(_) | Self::App(_) | Self::Output(_) | Self::Stream(_) | Self::Setup(_) => 1,
             #[cfg(feature = "musicgen")]
             Self::Models(error) => error.exit_code(),
         }

@@ -67,7 +67,7 @@ pub(super) struct Generate {
     #[arg(long, value_name = "FILE")]
     tokens: Option<PathBuf>,
     /// Write the piece while it is rendered into this file or FIFO, or to standard output (-): a WAV stream without a length, not
-    /// mastered, in 16 bits, at the engine's own rate.
+    /// mastered, in 16 bits, at the engine's own rate. With --force a file that is there is replaced at once.
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = STDOUT)]
     stream: Option<PathBuf>,
     /// Overwrite files that exist; stems of an earlier piece in the directory of stems are deleted.
@@ -161,7 +161,7 @@ impl Generate {
             made => made?,
         };
         let seconds = start.elapsed().as_secs_f64();
-        if self.json {
+        let told = if self.json {
             print_json(&Report {
                 audio: &files.audio,
                 manifest: &files.manifest,
@@ -171,11 +171,12 @@ impl Generate {
                 stream: self.stream.as_deref(),
                 seconds,
                 piece: &piece,
-            })?;
+            })
         } else {
-            tell(&summary(&files, &given, &piece, seconds), self.stream.as_deref())?;
-        }
-        stream.map_or(Ok(()), |stream| stream.finish(&interrupted))
+            tell(&summary(&files, &given, &piece, seconds), self.stream.as_deref())
+        };
+        stream.map_or(Ok(()), |stream| stream.finish(&interrupted))?;
+        told
     }
 }
 
@@ -218,14 +219,15 @@ fn write_raw(
         made => made?,
     }
     let seconds = start.elapsed().as_secs_f64();
-    if json {
+    let told = if json {
         let (raw, tokens) = (files.sound.as_deref(), files.tokens.as_deref());
-        print_json(&RawReport { raw, tokens, stream: heard_in, seconds })?;
+        print_json(&RawReport { raw, tokens, stream: heard_in, seconds })
     } else {
         let paths = files.paths().map(|path| path.display().to_string());
-        tell(&(paths.collect::<Vec<_>>().join("\n") + "\n"), heard_in)?;
-    }
-    stream.map_or(Ok(()), |stream| stream.finish(&interrupted))
+        tell(&(paths.collect::<Vec<_>>().join("\n") + "\n"), heard_in)
+    };
+    stream.map_or(Ok(()), |stream| stream.finish(&interrupted))?;
+    told
 }
 
 /// Says what was made: on standard output, unless that is where the piece is heard.

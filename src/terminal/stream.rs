@@ -5,6 +5,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write},
+    panic::resume_unwind,
     path::{Path, PathBuf, absolute},
     sync::{
         Arc,
@@ -31,7 +32,8 @@ const TELL_AFTER: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Stream {
     preview: Arc<Preview>,
-    writer: JoinHandle<()>,
+    /// Until it is finished.
+    writer: Option<JoinHandle<io::Result<()>>>,
     /// The file that was made for it.
     file: Option<PathBuf>,
 }
@@ -75,18 +77,15 @@ impl Stream {
     ) -> Result<Self, Failure> {
         let preview = Arc::new(Preview::default());
         let reader = preview.read();
-        let write = move || {
-            if let Err(error) = open().and_then(|out| write(out, reader)) {
-                say(&match error.kind() {
-                    io::ErrorKind::BrokenPipe => {
-                        "nobody reads the stream any more; the piece goes on".to_owned()
-                    }
-                    _ => format!("the stream cannot be written: {error}; the piece goes on"),
-                });
+        let write = move || match open().and_then(|out| write(out, reader)) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                say("nobody reads the stream any more; the piece goes on");
+                Ok(())
             }
+            written => written,
         };
         let writer = thread::Builder::new().name("stream".to_owned()).spawn(write).map_err(Failure::Setup)?;
-        Ok(Self { preview, writer, file })
+        Ok(Self { preview, writer: Some(writer), file })
     }
 
     /// Where the piece is to be heard.
@@ -94,20 +93,25 @@ impl Stream {
         &self.preview
     }
 
-    /// Waits until everything is written, of a piece that is complete.
+    /// Waits until everything is written, of a piece that is complete. A file that does not have all of it is removed.
     pub(super) fn finish(mut self, interrupted: &AtomicBool) -> Result<(), Failure> {
-        self.file = None;
+        let Some(writer) = self.writer.take() else { return Ok(()) };
         let mut waited = Duration::ZERO;
-        while !self.writer.is_finished() {
+        while !writer.is_finished() {
             if interrupted.load(Ordering::Relaxed) {
                 return Err(Failure::StreamCut);
             }
             thread::sleep(LOOK_EVERY);
             waited += LOOK_EVERY;
             if waited == TELL_AFTER {
-                say("the stream is still being read; Ctrl-C cuts it off");
+                say("the stream waits for its reader; Ctrl-C cuts it off");
             }
         }
+        match writer.join() {
+            Ok(written) => written.map_err(Failure::Stream)?,
+            Err(panic) => resume_unwind(panic),
+        }
+        self.file = None;
         Ok(())
     }
 }

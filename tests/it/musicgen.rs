@@ -293,12 +293,13 @@ fn a_cancel_is_heard_while_the_model_loads() {
     let (request, plan) = piece(&*engine, &[TransitionKind::Cut]);
     let asked = AtomicUsize::new(0);
     let stop = |_, _| match asked.fetch_add(1, Ordering::Relaxed) {
-        20 => ControlFlow::Break(()),
-        _ => ControlFlow::Continue(()),
+        0..20 => ControlFlow::Continue(()),
+        _ => ControlFlow::Break(()),
     };
     let stopped = render::sections(&*engine, &plan, &request, &Sources::default(), &stop);
     assert!(matches!(stopped, Err(EngineError::Cancelled)));
-    assert!(asked.into_inner() == 21 && !engine.is_loaded());
+    // Each of the two threads that load asks once more at most.
+    assert!(asked.into_inner() <= 22 && !engine.is_loaded());
     render(&*engine, &request, &plan);
     assert!(engine.is_loaded(), "a load that was ended is begun anew");
 }

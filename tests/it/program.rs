@@ -251,6 +251,19 @@ fn a_stream_that_nobody_reads_on_fails_no_piece() {
     assert_eq!(names(directory.path()), ["a.json", "a.wav"]);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_stream_that_cannot_be_written_is_a_failure_and_the_piece_is_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = run(&directory, &short(&["--output", "a.wav", "--stream", "/dev/full"]));
+    let said = text(&output.stderr);
+    assert!(
+        output.status.code() == Some(1) && said.contains("the piece is written, but not its stream"),
+        "{said}"
+    );
+    assert_eq!(names(directory.path()), ["a.json", "a.wav"]);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_stream_into_a_fifo_waits_for_its_reader_and_the_piece_does_not() {

@@ -3,7 +3,10 @@
 //! A step of the decoder is some two hundred products, one after the other, of some ten microseconds each. To send a thread to sleep
 //! and wake it again takes as long as one of them, so those that help wait awake. Nobody waits for a thread that has not come: each
 //! takes the next part that nobody has begun, and a thread that is alone does all of them.
-#![allow(unsafe_code, reason = "what threads share for a while lives no longer than that; see `Crew::take`")]
+#![allow(
+    unsafe_code,
+    reason = "what threads share for a while lives no longer than that; see `Shared::take`"
+)]
 
 use std::{
     any::Any,
@@ -17,9 +20,13 @@ use std::{
     thread,
 };
 
-/// Threads of the pool that work on the same thing.
+/// The right to give a crew something to do.
+#[derive(Debug)]
+pub(super) struct Crew<'a>(&'a Shared);
+
+/// What the threads of a crew know.
 #[derive(Debug, Default)]
-pub(super) struct Crew {
+struct Shared {
     /// The number of the task in the upper half, and in the lower how many of its parts nobody has begun.
     left: AtomicU64,
     task: AtomicPtr<Task<'static>>,
@@ -33,19 +40,19 @@ pub(super) struct Crew {
 struct Task<'a>(&'a (dyn Fn(usize) + Sync));
 
 /// Does some work with a crew of all threads of the pool that have nothing else to do.
-pub(super) fn with_crew<T: Send>(work: impl FnOnce(&Crew) -> T + Send) -> T {
-    let crew = Crew::default();
+pub(super) fn with_crew<T: Send>(work: impl FnOnce(&mut Crew<'_>) -> T + Send) -> T {
+    let crew = Shared::default();
     rayon::scope(|scope| {
         for _ in 1..rayon::current_num_threads() {
             scope.spawn(|_| crew.help());
         }
         // Panics too let the others go.
         let _over = Over(&crew);
-        work(&crew)
+        work(&mut Crew(&crew))
     })
 }
 
-struct Over<'a>(&'a Crew);
+struct Over<'a>(&'a Shared);
 
 impl Drop for Over<'_> {
     fn drop(&mut self) {
@@ -53,23 +60,23 @@ impl Drop for Over<'_> {
     }
 }
 
-impl Crew {
+impl Crew<'_> {
     /// Does something with each chunk of some values; the last one may be shorter. Chunks are counted from 0.
-    ///
-    /// For one thread at a time: that which the crew was given to.
     pub(super) fn each_chunk<T: Send>(
-        &self,
+        &mut self,
         values: &mut [T],
         size: usize,
         work: impl Fn(usize, &mut [T]) + Sync,
     ) {
         let chunks: Vec<Mutex<&mut [T]>> = values.chunks_mut(size.max(1)).map(Mutex::new).collect();
-        self.each(chunks.len(), &|part| {
+        self.0.each(chunks.len(), &|part| {
             work(part, &mut chunks[part].lock().unwrap_or_else(PoisonError::into_inner));
         });
     }
+}
 
-    /// Does each of so many parts once.
+impl Shared {
+    /// Does each of so many parts once. For one thread at a time, which [`Crew`] sees to.
     fn each(&self, parts: usize, part: &(dyn Fn(usize) + Sync)) {
         let task = Task(part);
         self.done.store(0, Ordering::Relaxed);

@@ -1,6 +1,6 @@
 //! A MusicGen as a whole: from a directory to tokens and sound.
 
-use std::{ops::ControlFlow, path::Path, sync::Arc};
+use std::{ops::ControlFlow, panic::resume_unwind, path::Path, sync::Arc, thread};
 
 use candle_core::Device;
 
@@ -43,10 +43,13 @@ impl MusicGen {
     ) -> Result<Self, ModelError> {
         let config = Config::open(directory)?;
         let checkpoint = Checkpoint::open(directory)?;
-        let (language, codec) = rayon::join(
-            || LanguageModel::load(&checkpoint, &config, placement, cancel),
-            || load_codec(&checkpoint, &config, codec_device, cancel),
-        );
+        // Not in the pool of threads that compute: others may be playing there.
+        let (language, codec) = thread::scope(|scope| {
+            let codec = scope.spawn(|| load_codec(&checkpoint, &config, codec_device, cancel));
+            let language = LanguageModel::load(&checkpoint, &config, placement, cancel);
+            (language, codec.join())
+        });
+        let codec = codec.unwrap_or_else(|panic| resume_unwind(panic));
         Ok(Self { language: Arc::new(language?), codec: codec?, config })
     }
 }

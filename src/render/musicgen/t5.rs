@@ -74,7 +74,7 @@ impl T5 {
         with_crew(|crew| self.run(ids, crew))
     }
 
-    fn run(&self, ids: &[u32], crew: &Crew) -> Vec<f32> {
+    fn run(&self, ids: &[u32], crew: &mut Crew<'_>) -> Vec<f32> {
         let TextConfig { d_model, d_ff, .. } = self.config;
         let mut states = vec![0.0; ids.len() * d_model];
         for (state, id) in states.chunks_exact_mut(d_model).zip(ids) {
@@ -102,7 +102,7 @@ impl T5 {
     }
 
     /// Attention of all words to all words, head by head; scores are not scaled.
-    fn attend(&self, qkv: &[f32], count: usize, crew: &Crew) -> Vec<f32> {
+    fn attend(&self, qkv: &[f32], count: usize, crew: &mut Crew<'_>) -> Vec<f32> {
         let TextConfig { num_heads, d_kv, .. } = self.config;
         let inner = num_heads * d_kv;
         let part = |word: usize, part: usize, head: usize| {

@@ -1,6 +1,6 @@
 """One measurement of MusicGen in ONNX Runtime, put together as MusicGPT does it; prints JSON.
 
-    python with_onnx.py piece|codec|step|load --models DIR --checkpoint DIR --threads N [--seconds S]
+    python with_onnx.py piece|codec|step|load|loss --models DIR --checkpoint DIR --threads N [--seconds S]
 
 The decoder runs in two parts, the first step and those with a past; guidance doubles the batch, the second half without
 text. Keys and values stay in the runtime's own memory between the steps. Neither torch nor transformers is loaded."""
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
+from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
 import memory
@@ -30,7 +31,7 @@ class Peer:
     """Opens the sessions as they are asked for; `load` opens all."""
 
     def __init__(self, models: Path, checkpoint: Path, threads: int):
-        self.models, self.threads = models, threads
+        self.models, self.checkpoint, self.threads = models, checkpoint, threads
         self.random = np.random.default_rng(1)
         decoder = json.loads((checkpoint / "config.json").read_text())["decoder"]
         self.codebooks, self.start = decoder["num_codebooks"], decoder["pad_token_id"]
@@ -147,6 +148,26 @@ class Peer:
         return {"first_frame": time.monotonic()}
 
 
+    def measure_loss(self) -> dict:
+        """By how much logits are off, the root of the mean square, and how many decisions fall otherwise, when every column is
+        given: against the goldens beside a checkpoint of tests/reference/full.py. What Timbre's test of the same name prints."""
+        golden = load_file(self.checkpoint / "golden.safetensors")
+        self.open_all()
+        ids = golden["text.ids"].astype(np.int64)[None]
+        mask = np.ones_like(ids)
+        states = self.text.run(None, {"input_ids": ids, "attention_mask": mask})[0]
+        feeds = {
+            STATES: np.concatenate([states, np.zeros_like(states)]),
+            MASK: np.concatenate([mask, np.zeros_like(mask)]),
+            "input_ids": np.tile(golden["lm.input"].astype(np.int64), (2, 1)),
+        }
+        found = self.first.run(["logits"], feeds)[0][: self.codebooks]
+        expected = golden["lm.logits_conditional"]
+        off = np.sqrt(np.mean((found - expected) ** 2) / np.mean(expected**2))
+        other = np.mean(found.argmax(axis=-1) != expected.argmax(axis=-1))
+        return {"logits_off": float(off), "other_decisions": float(other)}
+
+
 def past_of(present: str) -> str:
     """The input that takes this output of the step before."""
     return present.replace("present", "past_key_values")
@@ -154,7 +175,7 @@ def past_of(present: str) -> str:
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("measure", choices=["piece", "codec", "step", "load"])
+    arguments.add_argument("measure", choices=["piece", "codec", "step", "load", "loss"])
     arguments.add_argument("--models", type=Path, required=True)
     arguments.add_argument("--checkpoint", type=Path, required=True)
     arguments.add_argument("--threads", type=int, required=True)

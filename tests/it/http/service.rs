@@ -101,6 +101,7 @@ fn the_document_names_every_route_and_error() {
         "get /artifact/{job_id}/manifest",
         "get /artifact/{job_id}/midi",
         "get /artifact/{job_id}/picture.png",
+        "get /artifact/{job_id}/preview",
         "get /artifact/{job_id}/stems.zip",
         "get /audio/{audio_id}",
         "get /engines",

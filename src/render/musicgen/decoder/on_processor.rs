@@ -178,7 +178,7 @@ impl OnProcessor {
         Ok(with_crew(|crew| self.run(states, &mut heard, crew)))
     }
 
-    fn run(&self, mut states: Vec<f32>, rows: &mut [Heard<'_>], crew: &Crew) -> Vec<Vec<f32>> {
+    fn run(&self, mut states: Vec<f32>, rows: &mut [Heard<'_>], crew: &mut Crew<'_>) -> Vec<Vec<f32>> {
         let width = self.width();
         let mut work = Work::default();
         for (layer, weights) in self.network.layers.iter().enumerate() {
@@ -220,7 +220,7 @@ impl OnProcessor {
         states: &mut [f32],
         rows: &[Heard<'_>],
         work: &mut Work,
-        crew: &Crew,
+        crew: &mut Crew<'_>,
     ) {
         let width = self.width();
         let mut scopes: Vec<Scope<'_>> = Vec::new();
@@ -257,7 +257,7 @@ impl OnProcessor {
         stride: usize,
         scopes: &[Scope<'_>],
         attended: &mut Vec<f32>,
-        crew: &Crew,
+        crew: &mut Crew<'_>,
     ) {
         attended.resize(scopes.len() * self.width(), 0.0);
         // Each is some microseconds of work.

@@ -128,24 +128,18 @@ impl<const BITS: usize> Blocks<BITS> {
     /// From what [`Blocks::bytes`] gave for a matrix of this size; `None` when it is of another.
     pub(super) fn of_bytes(outs: usize, ins: usize, quants: &[u8], scales: &[u8]) -> Option<Self> {
         let (tiles, width) = (outs.div_ceil(LANES), ins.div_ceil(BLOCK));
-        let mut blocks = Self {
-            width,
-            quants: vec![[[0; GROUP * LANES]; BITS]; tiles * width],
-            scales: scales
-                .as_chunks::<2>()
-                .0
-                .as_chunks::<LANES>()
-                .0
-                .iter()
-                .map(|tile| tile.map(bf16::from_le_bytes))
-                .collect(),
-        };
-        let place = blocks.quants.as_flattened_mut().as_flattened_mut();
-        if place.len() != quants.len() || blocks.scales.len() != tiles * width {
+        let count = tiles * width;
+        if quants.len() != count * BITS * GROUP * LANES || scales.len() != count * LANES * size_of::<bf16>() {
             return None;
         }
-        place.copy_from_slice(quants);
-        Some(blocks)
+        let mut blocks = vec![[[0; GROUP * LANES]; BITS]; count];
+        blocks.as_flattened_mut().as_flattened_mut().copy_from_slice(quants);
+        let scales = scales.as_chunks().0.as_chunks::<LANES>().0.iter();
+        Some(Self {
+            width,
+            quants: blocks,
+            scales: scales.map(|tile| tile.map(bf16::from_le_bytes)).collect(),
+        })
     }
 
     /// Quants and scales as they lie in memory.

@@ -26,8 +26,8 @@ pub(super) struct Tile<'a, const BITS: usize> {
     pub(super) scales: &'a [[bf16; LANES]],
 }
 
-/// Sums of `each` groups, in which four bytes of each lane are multiplied with four values: always the same ones, or for every sum its
-/// own.
+/// Sums of `each` groups, in which four bytes of each lane are multiplied with four values, none of them -128: always the same ones, or
+/// for every sum its own.
 pub(super) fn dots(
     groups: &[Vector],
     values: &[[i8; GROUP]],
@@ -437,7 +437,7 @@ mod tests {
         let mut random = Random::new(7);
         let groups: Vec<Vector> = (0..12).map(|_| std::array::from_fn(|_| random.below(256) as u8)).collect();
         let mut values: Vec<[i8; GROUP]> =
-            (0..12).map(|_| std::array::from_fn(|_| random.below(255) as u8 as i8)).collect();
+            (0..12).map(|_| std::array::from_fn(|_| (random.below(255) as i32 - 127) as i8)).collect();
         values[..2].copy_from_slice(&[[127; GROUP], [-127; GROUP]]);
         for own in [false, true] {
             let mut plain = [[0; LANES]; 3];

@@ -94,7 +94,7 @@ impl Matrix {
     }
 
     /// Multiplies it with rows that follow each other, `[n, ins]`.
-    pub(in super::super) fn multiply(&self, rows: &[f32], products: &mut Products, crew: &Crew) {
+    pub(in super::super) fn multiply(&self, rows: &[f32], products: &mut Products, crew: &mut Crew<'_>) {
         let count = rows.len() / self.ins;
         products.rows = count;
         products.outs = self.outs;
@@ -114,13 +114,13 @@ impl Matrix {
         blocks: &Blocks<BITS>,
         rows: &[f32],
         products: &mut Products,
-        crew: &Crew,
+        crew: &mut Crew<'_>,
     ) {
         let rows = Rows::of(rows, self.ins);
         products.each_tile(crew, |tile, out| blocks.multiply(tile, &rows, out));
     }
 
-    fn floats<T: Stored>(&self, tiles: &[T], rows: &[f32], products: &mut Products, crew: &Crew) {
+    fn floats<T: Stored>(&self, tiles: &[T], rows: &[f32], products: &mut Products, crew: &mut Crew<'_>) {
         let ins = self.ins;
         products.each_tile(crew, |tile, out| {
             let tile = &tiles[tile * ins * LANES..][..ins * LANES];
@@ -177,7 +177,7 @@ fn pack<T: Stored>(values: &[f32], outs: usize, ins: usize) -> Vec<T> {
 
 impl Products {
     /// Fills the values tile by tile.
-    fn each_tile(&mut self, crew: &Crew, fill: impl Fn(usize, &mut [[f32; LANES]]) + Sync) {
+    fn each_tile(&mut self, crew: &mut Crew<'_>, fill: impl Fn(usize, &mut [[f32; LANES]]) + Sync) {
         let rows = self.rows;
         let tiles = self.values.len() / rows.max(1);
         let at_once = tiles.div_ceil(PARTS * rayon::current_num_threads());
