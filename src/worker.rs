@@ -191,7 +191,13 @@ impl Worker {
             self.bench.runner.run(claim.job, &claim.request, &line)
         }));
         let verdict = match outcome {
-            Ok(Ok(manifest)) => self.complete(claim, manifest),
+            Ok(Ok(manifest)) => {
+                let verdict = self.complete(claim, manifest);
+                if matches!(verdict, Ok(Verdict::Go)) {
+                    line.preview.complete();
+                }
+                verdict
+            }
             Ok(Err(error)) => self.fail(claim, &error),
             Err(payload) => {
                 let message = "something broke inside the server; its log says what";

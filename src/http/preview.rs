@@ -34,7 +34,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 ///
 /// A WAV stream of 16 bits without a length, at the rate and with the channels of the engine: the mix before mastering, so neither its
 /// loudness nor its peaks are those of the artifact. It starts with the first sound of the first section, always from the beginning,
-/// follows the rendering and ends with it. Of a job that fails or is cancelled the transfer breaks. A job that has succeeded sends the
+/// follows the rendering, and ends when the artifact is there. Of a job that fails or is cancelled the transfer breaks. A job that has succeeded sends the
 /// caller on to its audio.
 #[utoipa::path(
     get,

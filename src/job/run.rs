@@ -70,7 +70,6 @@ pub fn piece(order: &Order<'_>, progress: &dyn Progress) -> Result<Manifest, Run
     if let Some((files, raw)) = raw {
         files.save(&raw, &cancel)?;
     }
-    complete(progress);
     Ok(manifest)
 }
 
@@ -90,16 +89,7 @@ pub fn raw(
     enter(JobState::Mixing, progress)?;
     let cancel = Heard(progress);
     let sound = mix::raw(&plan, sections.clone(), &cancel)?;
-    files.save(&Raw::new(&plan, &sections, sound, &*chosen.engine, created_at), &cancel)?;
-    complete(progress);
-    Ok(())
-}
-
-/// Whoever hears the piece while it is made learns that there is one.
-fn complete(progress: &dyn Progress) {
-    if let Some(preview) = progress.preview() {
-        preview.complete();
-    }
+    Ok(files.save(&Raw::new(&plan, &sections, sound, &*chosen.engine, created_at), &cancel)?)
 }
 
 /// The first two stages.
@@ -250,8 +240,8 @@ pub trait Progress: Send + Sync {
     /// `done` is the share of the section that is rendered, 0 to 1, never falling. To break is to cancel.
     fn rendered(&self, section: usize, done: f64) -> ControlFlow<()>;
 
-    /// Where the piece is to be heard while it is made. It is complete when all sections are rendered; who asked for it breaks it off
-    /// when there is no piece.
+    /// Where the piece is to be heard while it is made. Who asked for it completes it when there is a piece, and breaks it off
+    /// when there is none.
     fn preview(&self) -> Option<&Preview> {
         None
     }

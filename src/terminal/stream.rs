@@ -93,8 +93,9 @@ impl Stream {
         &self.preview
     }
 
-    /// Waits until everything is written, of a piece that is complete. A file that does not have all of it is removed.
+    /// Completes the stream of a piece that is there, and waits until all of it is written. A file that does not have all of it is removed.
     pub(super) fn finish(mut self, interrupted: &AtomicBool) -> Result<(), Failure> {
+        self.preview.complete();
         let Some(writer) = self.writer.take() else { return Ok(()) };
         let mut waited = Duration::ZERO;
         while !writer.is_finished() {
