@@ -68,6 +68,10 @@ impl Crew<'_> {
         size: usize,
         work: impl Fn(usize, &mut [T]) + Sync,
     ) {
+        if (1..=size).contains(&values.len()) {
+            // Of a single one nobody else has to hear.
+            return work(0, values);
+        }
         let chunks: Vec<Mutex<&mut [T]>> = values.chunks_mut(size.max(1)).map(Mutex::new).collect();
         self.0.each(chunks.len(), &|part| {
             work(part, &mut chunks[part].lock().unwrap_or_else(PoisonError::into_inner));

@@ -15,14 +15,17 @@
 //!    vector 4 + v   v+6   v+4   v+2   v       (numbers of groups)
 //! ```
 
+use std::iter;
+
+use bytemuck::{Pod, Zeroable};
 use half::bf16;
 use rayon::prelude::*;
 
 use super::{
-    super::lanes::widest,
-    integers::{Row, Tile},
+    super::{crew::Crew, lanes::widest},
+    integers::Tile,
     matrix::LANES,
-    stored::{Stored, whole},
+    stored::{Stored, largest, whole},
 };
 
 /// Values of a row that share a scale.
@@ -34,8 +37,14 @@ pub(super) const GROUP: usize = 4;
 /// Groups of a block.
 pub(super) const GROUPS: usize = BLOCK / GROUP;
 
-/// Rows of a batch that share one pass over a tile.
-const AT_ONCE: usize = 8;
+/// Rows of a batch that share one pass over a tile: as many as are left of 8, 4, 2 or 1.
+const PARTIES: [usize; 4] = [8, 4, 2, 1];
+
+/// Blocks of a tile that stay near while all rows of a batch are multiplied with them.
+const NEAR: usize = 16;
+
+/// Blocks of a batch that a thread rounds at a time: a microsecond of work.
+const ROUNDED: usize = 256;
 
 /// The largest value of a row's block in steps of its scale.
 const STEPS: f32 = 127.0;
@@ -43,8 +52,10 @@ const STEPS: f32 = 127.0;
 /// Blocks whose values are all smaller are zero.
 const NOTHING: f32 = 1e-30;
 
-/// What a register holds: in a group, the four columns of each row of the tile.
-pub(super) type Vector = [u8; GROUP * LANES];
+/// What a register holds: in a group, the four columns of each row of the tile. It starts where the processor reads it at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C, align(64))]
+pub(super) struct Vector(pub(super) [u8; GROUP * LANES]);
 
 /// A matrix in blocks: by tile, then from left to right.
 #[derive(Debug)]
@@ -55,20 +66,22 @@ pub(super) struct Blocks<const BITS: usize> {
     scales: Vec<[bf16; LANES]>,
 }
 
-/// Rows of a batch in blocks of 8 bits: by row, then from left to right.
+/// Rows of a batch in blocks of 8 bits. Those that share a pass lie side by side: first the first block of each of them.
 #[derive(Debug)]
 pub(super) struct Rows {
+    count: usize,
+    /// Blocks in a row.
     width: usize,
-    quants: Vec<[i8; BLOCK]>,
-    facts: Vec<Facts>,
+    pub(super) blocks: Vec<Block>,
 }
 
-/// Of one block of a row.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Facts {
+/// A block of a row.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Block {
+    pub(super) quants: [i8; BLOCK],
     pub(super) scale: f32,
-    /// The sum of its whole numbers.
-    pub(super) sum: i32,
+    /// What sums of products with positive weights start from: the sum of the whole numbers, times what the weights were raised by.
+    pub(super) start: i32,
 }
 
 /// What makes a weight of so many bits positive.
@@ -82,12 +95,12 @@ impl<const BITS: usize> Blocks<BITS> {
     /// Rounds a matrix that is given row by row. What does not fill a tile or a block is filled with zeros.
     pub(super) fn new(values: &[f32], outs: usize, ins: usize) -> Self {
         let (tiles, width) = (outs.div_ceil(LANES), ins.div_ceil(BLOCK));
-        let mut quants = vec![[[0; GROUP * LANES]; BITS]; tiles * width];
+        let mut quants = vec![[Vector([0; GROUP * LANES]); BITS]; tiles * width];
         let mut scales = vec![[bf16::ZERO; LANES]; tiles * width];
         let tiles = quants.par_chunks_mut(width).zip(scales.par_chunks_mut(width));
         tiles.zip(values.par_chunks(LANES * ins)).for_each(|((quants, scales), rows)| {
             for (place, (quants, scales)) in quants.iter_mut().zip(scales).enumerate() {
-                let mut groups = [[Self::SHIFT as u8; GROUP * LANES]; GROUPS];
+                let mut groups = [Vector([Self::SHIFT as u8; GROUP * LANES]); GROUPS];
                 for (lane, row) in rows.chunks_exact(ins).enumerate() {
                     let mut block = [0.0; BLOCK];
                     let given = &row[place * BLOCK..ins.min((place + 1) * BLOCK)];
@@ -95,7 +108,7 @@ impl<const BITS: usize> Blocks<BITS> {
                     let (scale, block) = Self::round(&block);
                     scales[lane] = scale;
                     for (group, quants) in groups.iter_mut().zip(block.as_chunks::<GROUP>().0) {
-                        group[lane * GROUP..][..GROUP].copy_from_slice(quants);
+                        group.0[lane * GROUP..][..GROUP].copy_from_slice(quants);
                     }
                 }
                 *quants = pack(&groups);
@@ -118,7 +131,7 @@ impl<const BITS: usize> Blocks<BITS> {
                 let scale = bf16::from_f32(-largest / Self::SHIFT);
                 let quant = |value: f32| {
                     let steps = (value / scale.widen()).clamp(-Self::SHIFT, Self::SHIFT - 1.0);
-                    (i32::from(whole(steps)) + shift(BITS)) as u8
+                    (whole(steps) + shift(BITS)) as u8
                 };
                 (scale, block.map(quant))
             },
@@ -132,8 +145,8 @@ impl<const BITS: usize> Blocks<BITS> {
         if quants.len() != count * BITS * GROUP * LANES || scales.len() != count * LANES * size_of::<bf16>() {
             return None;
         }
-        let mut blocks = vec![[[0; GROUP * LANES]; BITS]; count];
-        blocks.as_flattened_mut().as_flattened_mut().copy_from_slice(quants);
+        let mut blocks = vec![[Vector([0; GROUP * LANES]); BITS]; count];
+        bytemuck::cast_slice_mut(blocks.as_flattened_mut()).copy_from_slice(quants);
         let scales = scales.as_chunks().0.as_chunks::<LANES>().0.iter();
         Some(Self {
             width,
@@ -145,26 +158,27 @@ impl<const BITS: usize> Blocks<BITS> {
     /// Quants and scales as they lie in memory.
     pub(super) fn bytes(&self) -> (&[u8], Vec<u8>) {
         let scales = self.scales.iter().flatten().flat_map(|scale| scale.to_le_bytes());
-        (self.quants.as_flattened().as_flattened(), scales.collect())
+        (bytemuck::cast_slice(self.quants.as_flattened()), scales.collect())
     }
 
     /// The products of a tile with each of the rows.
     pub(super) fn multiply(&self, tile: usize, rows: &Rows, out: &mut [[f32; LANES]]) {
-        let tile = self.tile(tile);
-        for (part, out) in out.chunks_mut(AT_ONCE).enumerate() {
-            let row = |n: usize| rows.row(part * AT_ONCE + n);
-            if let Ok(out) = <&mut [_; AT_ONCE]>::try_from(&mut *out) {
-                *out = tile.sums(std::array::from_fn(row));
-                continue;
+        out.fill([0.0; LANES]);
+        let mut first = 0;
+        for part in self.tile(tile).parts(NEAR) {
+            for (start, size) in parties(rows.count) {
+                let blocks = &rows.blocks[start * rows.width + first * size..];
+                let out = &mut out[start..start + size];
+                // The first ones bring it from far.
+                let far = start == 0;
+                match size {
+                    8 => part.add_to::<8>(blocks, out, far),
+                    4 => part.add_to::<4>(blocks, out, far),
+                    2 => part.add_to::<2>(blocks, out, far),
+                    _ => part.add_to::<1>(blocks, out, far),
+                }
             }
-            let (pairs, single) = out.as_chunks_mut::<2>();
-            let odd = pairs.len() * 2;
-            for (place, pair) in pairs.iter_mut().enumerate() {
-                *pair = tile.sums([row(2 * place), row(2 * place + 1)]);
-            }
-            if let [single] = single {
-                *single = tile.sums([row(odd)])[0];
-            }
+            first += NEAR;
         }
     }
 
@@ -177,88 +191,84 @@ impl<const BITS: usize> Blocks<BITS> {
 /// Puts the groups of a block into as few vectors as they need.
 fn pack<const BITS: usize>(groups: &[Vector; GROUPS]) -> [Vector; BITS] {
     std::array::from_fn(|vector| {
-        std::array::from_fn(|at| {
-            let bits = |group: usize, from: usize, to: usize| (groups[group][at] >> from) << to;
+        Vector(std::array::from_fn(|at| {
+            let bits = |group: usize, from: usize, to: usize| (groups[group].0[at] >> from) << to;
             let pair = |place: usize| bits(vector % 4 + 2 * place, 4, 2 * place);
             match BITS {
-                8 => groups[vector][at],
+                8 => groups[vector].0[at],
                 _ if vector < 4 => bits(vector, 0, 0) & 15 | bits(vector + 4, 0, 4),
                 _ => pair(0) | pair(1) | pair(2) | pair(3),
             }
-        })
+        }))
     })
 }
 
 /// A group of a block.
 pub(super) fn unpack<const BITS: usize>(vectors: &[Vector; BITS], group: usize) -> Vector {
-    std::array::from_fn(|at| {
-        let lower = |group: usize| vectors[group % 4][at] >> (group / 4 * 4) & 15;
-        let upper = |group: usize| vectors[4 + group % 2][at] >> (group / 2 * 2) & 3;
+    Vector(std::array::from_fn(|at| {
+        let lower = |group: usize| vectors[group % 4].0[at] >> (group / 4 * 4) & 15;
+        let upper = |group: usize| vectors[4 + group % 2].0[at] >> (group / 2 * 2) & 3;
         match BITS {
-            8 => vectors[group][at],
+            8 => vectors[group].0[at],
             4 => lower(group),
             _ => lower(group) | upper(group) << 4,
         }
+    }))
+}
+
+/// The rows that share a pass: the first one, and how many.
+fn parties(count: usize) -> impl Iterator<Item = (usize, usize)> {
+    let mut start = 0;
+    iter::from_fn(move || {
+        let size = PARTIES.into_iter().find(|size| *size <= count - start)?;
+        start += size;
+        Some((start - size, size))
     })
 }
 
 impl Rows {
-    /// Rounds rows that follow each other, `[n, ins]`.
-    pub(super) fn of(rows: &[f32], ins: usize) -> Self {
+    /// Rounds rows that follow each other, `[n, ins]`, for weights of so many bits.
+    pub(super) fn of(rows: &[f32], ins: usize, bits: usize, crew: &mut Crew<'_>) -> Self {
         let width = ins.div_ceil(BLOCK);
         let count = rows.len() / ins;
-        let mut quants = vec![[0; BLOCK]; count * width];
-        let mut facts = vec![Facts::default(); count * width];
-        let places = quants.chunks_mut(width).zip(facts.chunks_mut(width));
-        for (row, (quants, facts)) in rows.chunks(ins).zip(places) {
-            widest(
-                #[inline(always)]
-                || {
-                    let (whole, rest) = row.as_chunks::<BLOCK>();
-                    for ((quants, facts), block) in quants.iter_mut().zip(facts.iter_mut()).zip(whole) {
-                        *facts = round(block, quants);
-                    }
-                    if let Some(quants) = quants.last_mut().filter(|_| !rest.is_empty()) {
-                        let mut block = [0.0; BLOCK];
-                        block[..rest.len()].copy_from_slice(rest);
-                        facts[width - 1] = round(&block, quants);
-                    }
-                },
-            );
+        let mut blocks = vec![Block { quants: [0; BLOCK], scale: 0.0, start: 0 }; count * width];
+        for (start, size) in parties(count) {
+            let rows = &rows[start * ins..][..size * ins];
+            let places = ROUNDED / size;
+            crew.each_chunk(&mut blocks[start * width..][..size * width], places * size, |part, blocks| {
+                widest(
+                    #[inline(always)]
+                    || {
+                        for (place, blocks) in (part * places..).zip(blocks.chunks_exact_mut(size)) {
+                            for (block, row) in blocks.iter_mut().zip(rows.chunks_exact(ins)) {
+                                let row = &row[place * BLOCK..];
+                                let mut values = [0.0; BLOCK];
+                                let count = row.len().min(BLOCK);
+                                values[..count].copy_from_slice(&row[..count]);
+                                *block = round(&values, bits);
+                            }
+                        }
+                    },
+                );
+            });
         }
-        Self { width, quants, facts }
-    }
-
-    pub(super) fn row(&self, row: usize) -> Row<'_> {
-        let blocks = row * self.width..(row + 1) * self.width;
-        Row { quants: &self.quants[blocks.clone()], facts: &self.facts[blocks] }
+        Self { count, width, blocks }
     }
 }
 
 #[inline(always)]
-fn round(block: &[f32; BLOCK], quants: &mut [i8; BLOCK]) -> Facts {
-    let mut largest = [0.0_f32; LANES];
-    for half in block.as_chunks::<LANES>().0 {
-        for (largest, value) in largest.iter_mut().zip(half) {
-            *largest = if value.abs() > *largest { value.abs() } else { *largest };
-        }
-    }
-    let largest = largest.iter().fold(0.0_f32, |most, value| if *value > most { *value } else { most });
+fn round(block: &[f32; BLOCK], bits: usize) -> Block {
+    let largest = largest(block);
     let steps = if largest < NOTHING { 0.0 } else { STEPS / largest };
-    let mut sum = 0;
-    for (quant, value) in quants.iter_mut().zip(block) {
-        *quant = whole(value * steps);
-    }
-    for quant in quants.iter() {
-        sum += i32::from(*quant);
-    }
-    Facts { scale: largest / STEPS, sum }
+    let whole = block.map(|value| whole(value * steps));
+    let sum: i32 = whole.iter().sum();
+    Block { quants: whole.map(|whole| whole as i8), scale: largest / STEPS, start: -shift(bits) * sum }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audio::Random;
+    use crate::{audio::Random, render::musicgen::crew::with_crew};
 
     fn noise(count: usize) -> Vec<f32> {
         let mut random = Random::new(5);
@@ -294,7 +304,7 @@ mod tests {
                 let (row, column) = (place / ins, place % ins);
                 let block = row / LANES * blocks.width + column / BLOCK;
                 let group = unpack(&blocks.quants[block], column % BLOCK / GROUP);
-                let quant = i32::from(group[row % LANES * GROUP + column % GROUP]) - shift(BITS);
+                let quant = i32::from(group.0[row % LANES * GROUP + column % GROUP]) - shift(BITS);
                 let scale = blocks.scales[block][row % LANES].widen();
                 let off = (quant as f32 * scale - value).abs() / scale.abs();
                 let end = quant == shift(BITS) - 1 || quant == -shift(BITS);
@@ -309,5 +319,26 @@ mod tests {
         are_near::<6>();
         are_near::<8>();
         assert_eq!(Blocks::<8>::round(&[1e-37; BLOCK]), (bf16::ZERO, [128; BLOCK]));
+    }
+
+    #[test]
+    fn rows_that_share_a_pass_lie_side_by_side() {
+        assert_eq!(parties(0).next(), None);
+        assert_eq!(parties(15).collect::<Vec<_>>(), [(0, 8), (8, 4), (12, 2), (14, 1)]);
+        let ins = 70;
+        let (values, width) = (noise(11 * ins), ins.div_ceil(BLOCK));
+        let rows = with_crew(|crew| Rows::of(&values, ins, 8, crew));
+        assert_eq!(rows.blocks.len(), 11 * width);
+        for (row, values) in values.chunks(ins).enumerate() {
+            let (start, size) = parties(11).find(|(start, size)| row < start + size).unwrap();
+            for (place, values) in values.chunks(BLOCK).enumerate() {
+                let block = rows.blocks[start * width + place * size + row - start];
+                for (quant, value) in block.quants.iter().zip(values) {
+                    assert!((f32::from(*quant) * block.scale - value).abs() <= 0.5001 * block.scale);
+                }
+                let sum: i32 = block.quants.iter().map(|quant| i32::from(*quant)).sum();
+                assert_eq!(block.start, -128 * sum);
+            }
+        }
     }
 }

@@ -108,7 +108,7 @@ impl Cache {
             Kind::F32(pair) => pair.attend(self.shape, head, query, scores, out),
             Kind::Bf16(pair) => pair.attend(self.shape, head, query, scores, out),
             Kind::F16(pair) => pair.attend(self.shape, head, query, scores, out),
-            Kind::Whole(cache) => cache.attend(head, query, scores, whole, out),
+            Kind::Whole(cache) => cache.attend(head, positions, query, whole, out),
         }
     }
 

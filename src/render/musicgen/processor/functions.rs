@@ -139,21 +139,27 @@ fn erf(x: f32) -> f32 {
 /// Makes shares of scores, in place: `e^score` over the sum of all. At least one.
 #[inline(always)]
 pub(in super::super) fn softmax(scores: &mut [f32]) {
-    let mut largest = [f32::NEG_INFINITY; LANES];
-    for scores in scores.chunks(LANES) {
-        for (largest, score) in largest.iter_mut().zip(scores) {
-            *largest = if *score > *largest { *score } else { *largest };
-        }
-    }
-    let largest =
-        largest.iter().fold(f32::NEG_INFINITY, |most, score| if *score > most { *score } else { most });
+    let (whole, rest) = scores.as_chunks::<LANES>();
+    let highest = rest.iter().fold(highest(whole), |most, score| if *score > most { *score } else { most });
     for score in scores.iter_mut() {
-        *score = exp(*score - largest);
+        *score = exp(*score - highest);
     }
     let all = sum(scores, |share| share);
     for score in scores.iter_mut() {
         *score /= all;
     }
+}
+
+/// The highest of some scores.
+#[inline(always)]
+pub(super) fn highest(scores: &[[f32; LANES]]) -> f32 {
+    let mut highest = [f32::NEG_INFINITY; LANES];
+    for scores in scores {
+        for (highest, score) in highest.iter_mut().zip(scores) {
+            *highest = if *score > *highest { *score } else { *highest };
+        }
+    }
+    highest.into_iter().fold(f32::NEG_INFINITY, |most, score| if score > most { score } else { most })
 }
 
 #[cfg(test)]

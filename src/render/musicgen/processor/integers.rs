@@ -7,17 +7,10 @@
 use half::bf16;
 
 use super::{
-    blocks::{BLOCK, Facts, GROUP, GROUPS, Vector, shift, unpack},
+    blocks::{Block, GROUP, GROUPS, Vector, shift, unpack},
     matrix::LANES,
     stored::Stored,
 };
-
-/// A row of the batch, block by block.
-#[derive(Clone, Copy)]
-pub(super) struct Row<'a> {
-    pub(super) quants: &'a [[i8; BLOCK]],
-    pub(super) facts: &'a [Facts],
-}
 
 /// Sixteen rows of a matrix, block by block.
 #[derive(Clone, Copy)]
@@ -26,34 +19,28 @@ pub(super) struct Tile<'a, const BITS: usize> {
     pub(super) scales: &'a [[bf16; LANES]],
 }
 
-/// Sums of `each` groups, in which four bytes of each lane are multiplied with four values, none of them -128: always the same ones, or
-/// for every sum its own.
-pub(super) fn dots(
-    groups: &[Vector],
-    values: &[[i8; GROUP]],
-    each: usize,
-    own: bool,
-    sums: &mut [[i32; LANES]],
-) {
+/// Sums of some groups each, in which four bytes of each lane are multiplied with four values, none of them -128.
+/// Meanwhile it fetches what is worked on later.
+pub(super) fn dots(groups: &[Vector], values: &[[i8; GROUP]], ahead: &[Vector], sums: &mut [[i32; LANES]]) {
     #[cfg(target_arch = "x86_64")]
     {
         if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni") {
             // SAFETY: the processor has what the function is compiled for.
-            return unsafe { x86::dots_vnni(groups, values, each, own, sums) };
+            return unsafe { x86::dots_vnni(groups, values, ahead, sums) };
         }
         if is_x86_feature_detected!("avx2") {
             // SAFETY: the processor has what the function is compiled for.
-            return unsafe { x86::dots_avx2(groups, values, each, own, sums) };
+            return unsafe { x86::dots_avx2(groups, values, ahead, sums) };
         }
     }
-    dots_plain(groups, values, each, own, sums);
+    dots_plain(groups, values, sums);
 }
 
-fn dots_plain(groups: &[Vector], values: &[[i8; GROUP]], each: usize, own: bool, sums: &mut [[i32; LANES]]) {
-    for (place, (groups, sums)) in groups.chunks_exact(each).zip(sums).enumerate() {
+fn dots_plain(groups: &[Vector], values: &[[i8; GROUP]], sums: &mut [[i32; LANES]]) {
+    for (groups, sums) in groups.chunks_exact(values.len()).zip(sums) {
         *sums = [0; LANES];
-        for (group, values) in groups.iter().zip(&values[if own { place * each } else { 0 }..][..each]) {
-            for (sum, bytes) in sums.iter_mut().zip(group.as_chunks::<GROUP>().0) {
+        for (group, values) in groups.iter().zip(values) {
+            for (sum, bytes) in sums.iter_mut().zip(group.0.as_chunks::<GROUP>().0) {
                 for (byte, value) in bytes.iter().zip(values) {
                     *sum += i32::from(*byte) * i32::from(*value);
                 }
@@ -62,46 +49,51 @@ fn dots_plain(groups: &[Vector], values: &[[i8; GROUP]], each: usize, own: bool,
     }
 }
 
-impl<const BITS: usize> Tile<'_, BITS> {
-    /// The products with some rows of the batch.
-    #[inline]
-    pub(super) fn sums<const ROWS: usize>(self, rows: [Row<'_>; ROWS]) -> [[f32; LANES]; ROWS] {
+impl<'a, const BITS: usize> Tile<'a, BITS> {
+    /// Parts of so many blocks; the last one may be shorter.
+    pub(super) fn parts(self, size: usize) -> impl Iterator<Item = Tile<'a, BITS>> {
+        self.quants.chunks(size).zip(self.scales.chunks(size)).map(|(quants, scales)| Self { quants, scales })
+    }
+
+    /// Adds the products with so many rows of the batch, whose blocks begin with those of the tile. A tile that is `far` is fetched
+    /// ahead.
+    pub(super) fn add_to<const ROWS: usize>(self, rows: &[Block], sums: &mut [[f32; LANES]], far: bool) {
+        let rows = rows.as_chunks::<ROWS>().0;
+        let Some(sums) = sums.first_chunk_mut::<ROWS>() else { return };
         #[cfg(target_arch = "x86_64")]
         {
             if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni") {
                 // SAFETY: the processor has what the function is compiled for.
-                return unsafe { x86::vnni(self, rows) };
+                return unsafe { x86::vnni(self, rows, sums, far) };
             }
             if is_x86_feature_detected!("avx2") {
                 // SAFETY: the processor has what the function is compiled for.
-                return unsafe { x86::avx2(self, rows) };
+                return unsafe { x86::avx2(self, rows, sums, far) };
             }
         }
-        self.plain(rows)
+        self.plain(rows, sums);
     }
 
-    fn plain<const ROWS: usize>(self, rows: [Row<'_>; ROWS]) -> [[f32; LANES]; ROWS] {
-        let mut sums = [[0.0; LANES]; ROWS];
-        for (place, (vectors, scales)) in self.quants.iter().zip(self.scales).enumerate() {
-            let mut whole = rows.map(|row| [-shift(BITS) * row.facts[place].sum; LANES]);
+    fn plain<const ROWS: usize>(self, rows: &[[Block; ROWS]], sums: &mut [[f32; LANES]; ROWS]) {
+        for ((vectors, scales), blocks) in self.quants.iter().zip(self.scales).zip(rows) {
+            let mut whole = blocks.each_ref().map(|block| [block.start; LANES]);
             for group in 0..GROUPS {
                 let weights = unpack(vectors, group);
-                for (whole, row) in whole.iter_mut().zip(rows) {
-                    let values = row.quants[place].as_chunks::<GROUP>().0[group];
-                    for (whole, weights) in whole.iter_mut().zip(weights.as_chunks::<GROUP>().0) {
+                for (whole, block) in whole.iter_mut().zip(blocks) {
+                    let values = block.quants.as_chunks::<GROUP>().0[group];
+                    for (whole, weights) in whole.iter_mut().zip(weights.0.as_chunks::<GROUP>().0) {
                         for (weight, value) in weights.iter().zip(values) {
                             *whole += i32::from(*weight) * i32::from(value);
                         }
                     }
                 }
             }
-            for ((sums, whole), row) in sums.iter_mut().zip(whole).zip(rows) {
+            for ((sums, whole), block) in sums.iter_mut().zip(whole).zip(blocks) {
                 for ((sum, whole), scale) in sums.iter_mut().zip(whole).zip(scales) {
-                    *sum += whole as f32 * (scale.widen() * row.facts[place].scale);
+                    *sum += whole as f32 * (scale.widen() * block.scale);
                 }
             }
         }
-        sums
     }
 }
 
@@ -110,24 +102,22 @@ mod x86 {
     use std::arch::x86_64::{
         __m256, __m256i, __m512, __m512i, _MM_HINT_T0, _mm_loadu_si128, _mm_prefetch, _mm256_abs_epi8,
         _mm256_add_epi32, _mm256_add_ps, _mm256_and_si256, _mm256_castsi256_ps, _mm256_cvtepi32_ps,
-        _mm256_cvtepu16_epi32, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_mul_ps,
-        _mm256_or_si256, _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_ps,
-        _mm256_setzero_ps, _mm256_sign_epi8, _mm256_slli_epi32, _mm256_srli_epi32, _mm256_storeu_ps,
+        _mm256_cvtepu16_epi32, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16,
+        _mm256_mul_ps, _mm256_or_si256, _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32,
+        _mm256_set1_ps, _mm256_sign_epi8, _mm256_slli_epi32, _mm256_srli_epi32, _mm256_storeu_ps,
         _mm256_storeu_si256, _mm256_xor_si256, _mm512_add_ps, _mm512_and_si512, _mm512_castsi512_ps,
-        _mm512_cvtepi32_ps, _mm512_cvtepu16_epi32, _mm512_dpbusd_epi32, _mm512_loadu_si512, _mm512_mul_ps,
-        _mm512_or_si512, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_slli_epi32,
+        _mm512_cvtepi32_ps, _mm512_cvtepu16_epi32, _mm512_dpbusd_epi32, _mm512_loadu_ps, _mm512_loadu_si512,
+        _mm512_mul_ps, _mm512_or_si512, _mm512_set1_epi32, _mm512_set1_ps, _mm512_slli_epi32,
         _mm512_srli_epi32, _mm512_storeu_ps, _mm512_storeu_si512,
     };
+    use std::slice;
 
     use half::bf16;
 
-    use super::{BLOCK, GROUP, LANES, Row, Tile, Vector, shift};
+    use super::{Block, GROUP, LANES, Tile, Vector, shift};
 
     /// Bytes. What the processor fetches by itself ends with a page of 4 KiB.
     const AHEAD: usize = 8 << 10;
-
-    /// So many rows give enough to do until what is next has come.
-    const MANY: usize = 8;
 
     /// The lower four bits of each byte, and the two above them.
     const LOWER: i32 = 0x0f0f_0f0f;
@@ -154,78 +144,89 @@ mod x86 {
     #[target_feature(enable = "avx512f,avx512vnni")]
     pub(super) fn vnni<const BITS: usize, const ROWS: usize>(
         tile: Tile<'_, BITS>,
-        rows: [Row<'_>; ROWS],
-    ) -> [[f32; LANES]; ROWS] {
-        let mut sums = [_mm512_setzero_ps(); ROWS];
-        for (place, (vectors, scales)) in tile.quants.iter().zip(tile.scales).enumerate() {
-            if ROWS < MANY {
+        rows: &[[Block; ROWS]],
+        out: &mut [[f32; LANES]; ROWS],
+        far: bool,
+    ) {
+        let mut sums = out.each_ref().map(|sums| load_16(sums));
+        for ((vectors, scales), blocks) in tile.quants.iter().zip(tile.scales).zip(rows) {
+            if far {
                 fetch_ahead(vectors);
             }
-            let mut whole = [_mm512_set1_epi32(0); ROWS];
-            for (whole, row) in whole.iter_mut().zip(rows) {
-                *whole = _mm512_set1_epi32(-shift(BITS) * row.facts[place].sum);
-            }
+            let mut whole = blocks.each_ref().map(|block| _mm512_set1_epi32(block.start));
             each_group!(GROUP: {
                 let weights = group_512::<BITS, GROUP>(vectors);
-                for (whole, row) in whole.iter_mut().zip(rows) {
-                    *whole = _mm512_dpbusd_epi32(*whole, weights, _mm512_set1_epi32(four(row, place, GROUP)));
+                for (whole, block) in whole.iter_mut().zip(blocks) {
+                    *whole = _mm512_dpbusd_epi32(*whole, weights, _mm512_set1_epi32(four(block, GROUP)));
                 }
             });
             let scales = widen_16(scales);
-            for ((sum, whole), row) in sums.iter_mut().zip(whole).zip(rows) {
-                let scale = _mm512_mul_ps(scales, _mm512_set1_ps(row.facts[place].scale));
+            for ((sum, whole), block) in sums.iter_mut().zip(whole).zip(blocks) {
+                let scale = _mm512_mul_ps(scales, _mm512_set1_ps(block.scale));
                 *sum = _mm512_add_ps(*sum, _mm512_mul_ps(_mm512_cvtepi32_ps(whole), scale));
             }
         }
-        let mut out = [[0.0; LANES]; ROWS];
         for (out, sum) in out.iter_mut().zip(sums) {
             // SAFETY: there is room for sixteen, and no alignment is asked for.
             unsafe { _mm512_storeu_ps(out.as_mut_ptr(), sum) };
         }
-        out
+    }
+
+    /// Four sums at once need not wait for each other.
+    #[target_feature(enable = "avx512f,avx512vnni")]
+    pub(super) fn dots_vnni(
+        groups: &[Vector],
+        values: &[[i8; GROUP]],
+        ahead: &[Vector],
+        sums: &mut [[i32; LANES]],
+    ) {
+        let (fours, ones) = sums.as_chunks_mut::<4>();
+        let mut ahead = ahead.iter();
+        let (many, few) = groups.split_at(fours.len() * 4 * values.len());
+        for (groups, sums) in many.chunks_exact(4 * values.len()).zip(fours) {
+            dots_together(groups, values, &mut ahead, sums);
+        }
+        for (groups, sums) in few.chunks_exact(values.len()).zip(ones.as_chunks_mut::<1>().0) {
+            dots_together(groups, values, &mut ahead, sums);
+        }
     }
 
     #[target_feature(enable = "avx512f,avx512vnni")]
-    pub(super) fn dots_vnni(
-        all: &[Vector],
-        values: &[[i8; 4]],
-        each: usize,
-        own: bool,
-        sums: &mut [[i32; LANES]],
+    #[inline]
+    fn dots_together<const SUMS: usize>(
+        groups: &[Vector],
+        values: &[[i8; GROUP]],
+        ahead: &mut slice::Iter<'_, Vector>,
+        out: &mut [[i32; LANES]; SUMS],
     ) {
-        let ahead = AHEAD / size_of::<Vector>();
-        for (place, (groups, sums)) in all.chunks_exact(each).zip(sums).enumerate() {
-            for next in all.iter().skip(place * each + ahead).take(each) {
-                fetch(next);
+        let mut sums = [_mm512_set1_epi32(0); SUMS];
+        for (place, values) in values.iter().enumerate() {
+            let four = _mm512_set1_epi32(i32::from_le_bytes(values.map(|value| value as u8)));
+            ahead.take(SUMS).for_each(|group| fetch(group));
+            for (sum, groups) in sums.iter_mut().zip(groups.chunks_exact(groups.len() / SUMS)) {
+                *sum = _mm512_dpbusd_epi32(*sum, load_64(&groups[place]), four);
             }
-            let mut sum = _mm512_set1_epi32(0);
-            for (group, values) in groups.iter().zip(&values[if own { place * each } else { 0 }..][..each]) {
-                let values = i32::from_le_bytes(values.map(|value| value as u8));
-                sum = _mm512_dpbusd_epi32(sum, load_64(group), _mm512_set1_epi32(values));
-            }
+        }
+        for (out, sum) in out.iter_mut().zip(sums) {
             // SAFETY: there is room for sixteen, and no alignment is asked for.
-            unsafe { _mm512_storeu_si512(sums.as_mut_ptr().cast(), sum) };
+            unsafe { _mm512_storeu_si512(out.as_mut_ptr().cast(), sum) };
         }
     }
 
     /// What a group adds to the sum beyond its products, 128 times the values, is added here too.
     #[target_feature(enable = "avx2")]
     pub(super) fn dots_avx2(
-        all: &[Vector],
-        values: &[[i8; 4]],
-        each: usize,
-        own: bool,
+        groups: &[Vector],
+        values: &[[i8; GROUP]],
+        ahead: &[Vector],
         sums: &mut [[i32; LANES]],
     ) {
-        let ahead = AHEAD / size_of::<Vector>();
-        for (place, (groups, sums)) in all.chunks_exact(each).zip(sums).enumerate() {
-            for next in all.iter().skip(place * each + ahead).take(each) {
-                fetch(next);
-            }
-            let values = &values[if own { place * each } else { 0 }..][..each];
-            let beyond: i32 = values.as_flattened().iter().map(|value| i32::from(*value)).sum();
+        let mut ahead = ahead.iter();
+        let beyond: i32 = values.as_flattened().iter().map(|value| i32::from(*value)).sum();
+        for (groups, sums) in groups.chunks_exact(values.len()).zip(sums) {
             let mut halves = [_mm256_set1_epi32(shift(8) * beyond); 2];
             for (group, values) in groups.iter().zip(values) {
+                ahead.next().into_iter().for_each(|group| fetch(group));
                 let values = _mm256_set1_epi32(i32::from_le_bytes(values.map(|value| value as u8)));
                 for (half, bytes) in halves.iter_mut().zip(load_32(group)) {
                     *half = _mm256_add_epi32(*half, products::<8>(bytes, values));
@@ -263,44 +264,40 @@ mod x86 {
     #[target_feature(enable = "avx2")]
     pub(super) fn avx2<const BITS: usize, const ROWS: usize>(
         tile: Tile<'_, BITS>,
-        rows: [Row<'_>; ROWS],
-    ) -> [[f32; LANES]; ROWS] {
-        let mut sums = [[_mm256_setzero_ps(); 2]; ROWS];
-        for (place, (vectors, scales)) in tile.quants.iter().zip(tile.scales).enumerate() {
-            if ROWS < MANY {
+        rows: &[[Block; ROWS]],
+        out: &mut [[f32; LANES]; ROWS],
+        far: bool,
+    ) {
+        let mut sums = out.each_ref().map(|sums| load_8(sums));
+        for ((vectors, scales), blocks) in tile.quants.iter().zip(tile.scales).zip(rows) {
+            if far {
                 fetch_ahead(vectors);
             }
-            let mut whole = [[_mm256_set1_epi32(0); 2]; ROWS];
-            if BITS < 8 {
-                for (whole, row) in whole.iter_mut().zip(rows) {
-                    *whole = [_mm256_set1_epi32(-shift(BITS) * row.facts[place].sum); 2];
-                }
-            }
+            let start = |block: &Block| _mm256_set1_epi32(if BITS == 8 { 0 } else { block.start });
+            let mut whole = blocks.each_ref().map(|block| [start(block); 2]);
             each_group!(GROUP: {
                 for (half, weights) in group_256::<BITS, GROUP>(vectors).into_iter().enumerate() {
-                    for (whole, row) in whole.iter_mut().zip(rows) {
-                        let values = _mm256_set1_epi32(four(row, place, GROUP));
+                    for (whole, block) in whole.iter_mut().zip(blocks) {
+                        let values = _mm256_set1_epi32(four(block, GROUP));
                         let products = products::<BITS>(weights, values);
                         whole[half] = _mm256_add_epi32(whole[half], products);
                     }
                 }
             });
             let scales = widen_8(scales);
-            for ((sums, whole), row) in sums.iter_mut().zip(whole).zip(rows) {
+            for ((sums, whole), block) in sums.iter_mut().zip(whole).zip(blocks) {
                 for ((sum, whole), scales) in sums.iter_mut().zip(whole).zip(scales) {
-                    let scale = _mm256_mul_ps(scales, _mm256_set1_ps(row.facts[place].scale));
+                    let scale = _mm256_mul_ps(scales, _mm256_set1_ps(block.scale));
                     *sum = _mm256_add_ps(*sum, _mm256_mul_ps(_mm256_cvtepi32_ps(whole), scale));
                 }
             }
         }
-        let mut out = [[0.0; LANES]; ROWS];
         for (out, sums) in out.iter_mut().zip(sums) {
             for (out, sum) in out.as_chunks_mut::<8>().0.iter_mut().zip(sums) {
                 // SAFETY: there is room for eight, and no alignment is asked for.
                 unsafe { _mm256_storeu_ps(out.as_mut_ptr(), sum) };
             }
         }
-        out
     }
 
     /// Sums of four products each. The instruction adds two to 16 bits, which holds 2 * 128 * 127 at most, but not twice that: so
@@ -344,9 +341,9 @@ mod x86 {
 
     /// Fetches what is [`AHEAD`] of a block. That may lie beyond the matrix: to fetch it is no access.
     #[inline(always)]
-    fn fetch_ahead<const COUNT: usize>(vectors: &[Vector; COUNT]) {
+    fn fetch_ahead(vectors: &[Vector]) {
         let ahead = vectors.as_ptr().wrapping_byte_add(AHEAD);
-        for vector in 0..COUNT {
+        for vector in 0..vectors.len() {
             fetch(ahead.wrapping_add(vector));
         }
     }
@@ -359,22 +356,33 @@ mod x86 {
 
     /// The values of a row that a group of weights is multiplied with.
     #[inline(always)]
-    fn four(row: Row<'_>, place: usize, group: usize) -> i32 {
-        let block: &[i8; BLOCK] = &row.quants[place];
-        let four = &block.as_chunks::<GROUP>().0[group];
+    fn four(block: &Block, group: usize) -> i32 {
+        let four = &block.quants.as_chunks::<GROUP>().0[group];
         i32::from_le_bytes(four.map(|value| value as u8))
+    }
+
+    #[target_feature(enable = "avx512f")]
+    fn load_16(values: &[f32; LANES]) -> __m512 {
+        // SAFETY: there are sixteen, and no alignment is asked for.
+        unsafe { _mm512_loadu_ps(values.as_ptr()) }
+    }
+
+    #[target_feature(enable = "avx2")]
+    fn load_8(values: &[f32; LANES]) -> [__m256; 2] {
+        // SAFETY: there are eight from either place on, and no alignment is asked for.
+        [0, 8].map(|from| unsafe { _mm256_loadu_ps(values[from..].as_ptr()) })
     }
 
     #[target_feature(enable = "avx512f")]
     fn load_64(bytes: &Vector) -> __m512i {
         // SAFETY: there are 64 bytes, and no alignment is asked for.
-        unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
+        unsafe { _mm512_loadu_si512(bytes.0.as_ptr().cast()) }
     }
 
     #[target_feature(enable = "avx2")]
     fn load_32(bytes: &Vector) -> [__m256i; 2] {
         // SAFETY: there are 32 bytes from either place on, and no alignment is asked for.
-        [0, 32].map(|from| unsafe { _mm256_loadu_si256(bytes[from..].as_ptr().cast()) })
+        [0, 32].map(|from| unsafe { _mm256_loadu_si256(bytes.0[from..].as_ptr().cast()) })
     }
 
     #[target_feature(enable = "avx512f")]
@@ -398,8 +406,13 @@ mod x86 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audio::Random;
-    use crate::render::musicgen::processor::blocks::{Blocks, Rows};
+    use crate::{
+        audio::Random,
+        render::musicgen::{
+            crew::with_crew,
+            processor::blocks::{Blocks, Rows},
+        },
+    };
 
     fn change_no_bit<const BITS: usize>() {
         let (outs, ins) = (LANES, 130);
@@ -411,57 +424,74 @@ mod tests {
         weights[64..128].fill(1.0);
         rows[..64].fill(1.0);
         rows[ins..ins + 64].fill(-1.0);
-        let (blocks, rows) = (Blocks::<BITS>::new(&weights, outs, ins), Rows::of(&rows, ins));
+        let blocks = Blocks::<BITS>::new(&weights, outs, ins);
         let tile = blocks.tile(0);
-        let eight: [Row<'_>; 8] = std::array::from_fn(|row| rows.row(row));
-        let plain = tile.plain(eight);
-        assert!(plain.iter().flatten().all(|sum| sum.abs() > 1e-6));
+        let rounded = |rows: &[f32]| with_crew(|crew| Rows::of(rows, ins, BITS, crew));
+        let eight = rounded(&rows);
+        let eight = eight.blocks.as_chunks::<8>().0;
+        // Sums go on from what they are.
+        let start = [[0.5; LANES]; 8];
+        let mut plain = start;
+        tile.plain(eight, &mut plain);
+        assert!(plain.iter().flatten().all(|sum| (sum - 0.5).abs() > 1e-6));
         #[cfg(target_arch = "x86_64")]
-        {
+        for far in [false, true] {
+            let mut found = start;
             if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni") {
                 // SAFETY: the processor has what the function is compiled for.
-                assert_eq!(unsafe { x86::vnni(tile, eight) }, plain, "{BITS} bits");
+                unsafe { x86::vnni(tile, eight, &mut found, far) };
+                assert_eq!(found, plain, "{BITS} bits");
             }
+            found = start;
             if is_x86_feature_detected!("avx2") {
                 // SAFETY: the processor has what the function is compiled for.
-                assert_eq!(unsafe { x86::avx2(tile, eight) }, plain, "{BITS} bits");
+                unsafe { x86::avx2(tile, eight, &mut found, far) };
+                assert_eq!(found, plain, "{BITS} bits");
             }
         }
-        let mut out = vec![[0.0; LANES]; 7];
-        blocks.multiply(0, &rows, &mut out);
-        assert_eq!(out, plain[..7]);
+        plain = [[0.0; LANES]; 8];
+        tile.plain(eight, &mut plain);
+        for count in 1..=8 {
+            let mut out = vec![[1.0; LANES]; count];
+            blocks.multiply(0, &rounded(&rows[..count * ins]), &mut out);
+            assert_eq!(out, plain[..count]);
+        }
     }
 
     #[test]
     fn the_instructions_change_no_sum() {
         let mut random = Random::new(7);
-        let groups: Vec<Vector> = (0..12).map(|_| std::array::from_fn(|_| random.below(256) as u8)).collect();
-        let mut values: Vec<[i8; GROUP]> =
-            (0..12).map(|_| std::array::from_fn(|_| (random.below(255) as i32 - 127) as i8)).collect();
-        values[..2].copy_from_slice(&[[127; GROUP], [-127; GROUP]]);
-        for own in [false, true] {
-            let mut plain = [[0; LANES]; 3];
-            dots_plain(&groups, &values, 4, own, &mut plain);
+        // Six sums of three groups: four go together, two by themselves.
+        let mut vector = |_| Vector(std::array::from_fn(|_| random.below(256) as u8));
+        let groups: Vec<Vector> = (0..18).map(&mut vector).collect();
+        for values in
+            [[[127; GROUP]; 3], [[-127; GROUP]; 3], [[3, -7, 0, 90], [1, 2, 127, -127], [-5, 5, 60, 0]]]
+        {
             let naive = |place: usize, lane: usize| -> i32 {
-                let products = (0..16).map(|at| {
-                    let values = values[if own { place * 4 } else { 0 } + at / 4];
-                    i32::from(groups[place * 4 + at / 4][lane * 4 + at % 4]) * i32::from(values[at % 4])
+                let products = (0..12).map(|at| {
+                    let byte = groups[place * 3 + at / 4].0[lane * 4 + at % 4];
+                    i32::from(byte) * i32::from(values[at / 4][at % 4])
                 });
                 products.sum()
             };
-            assert_eq!(plain, std::array::from_fn(|place| std::array::from_fn(|lane| naive(place, lane))));
+            let expected: [[i32; LANES]; 6] =
+                std::array::from_fn(|place| std::array::from_fn(|lane| naive(place, lane)));
+            let mut found = [[1; LANES]; 6];
+            dots_plain(&groups, &values, &mut found);
+            assert_eq!(found, expected);
             #[cfg(target_arch = "x86_64")]
-            {
-                let mut found = [[0; LANES]; 3];
+            for ahead in [&[], &groups[..]] {
                 if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni") {
+                    found = [[1; LANES]; 6];
                     // SAFETY: the processor has what the function is compiled for.
-                    unsafe { x86::dots_vnni(&groups, &values, 4, own, &mut found) };
-                    assert_eq!(found, plain);
+                    unsafe { x86::dots_vnni(&groups, &values, ahead, &mut found) };
+                    assert_eq!(found, expected);
                 }
                 if is_x86_feature_detected!("avx2") {
+                    found = [[1; LANES]; 6];
                     // SAFETY: the processor has what the function is compiled for.
-                    unsafe { x86::dots_avx2(&groups, &values, 4, own, &mut found) };
-                    assert_eq!(found, plain);
+                    unsafe { x86::dots_avx2(&groups, &values, ahead, &mut found) };
+                    assert_eq!(found, expected);
                 }
             }
         }

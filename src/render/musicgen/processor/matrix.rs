@@ -116,7 +116,7 @@ impl Matrix {
         products: &mut Products,
         crew: &mut Crew<'_>,
     ) {
-        let rows = Rows::of(rows, self.ins);
+        let rows = Rows::of(rows, self.ins, BITS, crew);
         products.each_tile(crew, |tile, out| blocks.multiply(tile, &rows, out));
     }
 

@@ -5,10 +5,17 @@ use half::{bf16, f16};
 /// A sum with it is rounded to a whole number, which then stands in the last bits.
 const WHOLE: f32 = 1.5 * (1 << 23) as f32;
 
-/// The nearest whole number of a value between -128 and 127.
+/// The nearest whole number of a value whose size is below 2^22.
 #[inline(always)]
-pub(super) fn whole(value: f32) -> i8 {
-    (value + WHOLE).to_bits() as i8
+pub(super) fn whole(value: f32) -> i32 {
+    (value + WHOLE).to_bits() as i32 - WHOLE.to_bits() as i32
+}
+
+/// The size of the largest value, 0 of none.
+#[inline(always)]
+pub(super) fn largest(values: &[f32]) -> f32 {
+    // Without their signs floats are in the order of their bits, in which compilers are quick to find the largest.
+    f32::from_bits(values.iter().fold(0, |most, value| most.max(value.abs().to_bits())))
 }
 
 /// A kind of value that becomes an f32 by itself.

@@ -7,19 +7,27 @@
 //! ```text
 //! keys, of each head:    16 positions are a tile; of 4 columns in each:   p0 c0..4, p1 c0..4, ... p15 c0..4
 //! values, of each head:  16 columns are a part;   of 4 positions in each: c0 p0..4, c1 p0..4, ... c15 p0..4
+//!                        in 64 positions after the other, part by part
 //! ```
 
 use super::{
-    super::lanes::widest,
+    super::lanes::{exp, widest},
     blocks::{GROUP, Vector, shift},
-    functions::softmax,
+    functions::highest,
     integers::dots,
     matrix::LANES,
-    stored::whole,
+    stored::{largest, whole},
 };
 
 /// Positions whose shares have one scale.
 const TOGETHER: usize = 64;
+
+/// Tiles of these positions, and groups.
+const TILES: usize = TOGETHER / LANES;
+const GROUPS: usize = TOGETHER / GROUP;
+
+/// While a block of positions is worked on, that so many blocks further on is fetched.
+const AHEAD: usize = 2;
 
 /// Columns of a head at most.
 pub(in super::super) const WIDEST_HEAD: usize = 256;
@@ -35,27 +43,35 @@ pub(super) struct WholeCache {
     room: usize,
     /// `[heads, room / 16, head_dim / 4, 16, 4]`, with columns of zeros up to a whole group.
     keys: Vec<Vector>,
-    /// `[heads, head_dim / 16, room / 4, 16, 4]`, with columns of zeros up to a whole part.
+    /// `[heads, room / 64, head_dim / 16, 64 / 4, 16, 4]`, with columns of zeros up to a whole part.
     values: Vec<Vector>,
     /// `[heads, room]` each.
     key_scales: Vec<f32>,
     value_scales: Vec<f32>,
 }
 
-/// What attention works on.
+/// What attention works on, by blocks of [`TOGETHER`] positions.
 #[derive(Debug, Default)]
 pub(super) struct Work {
     dots: Vec<[i32; LANES]>,
-    shares: Vec<[i8; GROUP]>,
-    /// Of [`TOGETHER`] positions each: the scale of their shares, and the sum of the whole numbers.
-    blocks: Vec<(f32, i32)>,
+    scores: Vec<[[f32; LANES]; TILES]>,
+    shares: Vec<Shares>,
+}
+
+/// Shares of a block, not yet divided by their sum, times the scales of their values.
+#[derive(Debug)]
+struct Shares {
+    quants: [i8; TOGETHER],
+    scale: f32,
+    /// Of the whole numbers.
+    sum: i32,
 }
 
 impl WholeCache {
     /// Room for so many positions, nothing in it.
     pub(super) fn with_room(heads: usize, head_dim: usize, positions: usize) -> Self {
         let room = positions.next_multiple_of(TOGETHER);
-        let zeros = |vectors: usize| vec![[shift(8) as u8; GROUP * LANES]; heads * vectors];
+        let zeros = |vectors: usize| vec![Vector([shift(8) as u8; GROUP * LANES]); heads * vectors];
         Self {
             head_dim,
             room,
@@ -78,90 +94,123 @@ impl WholeCache {
         let tile = &mut self.keys[(head * self.room + position) / LANES * groups..][..groups];
         self.key_scales[head * self.room + position] = round(key, &mut whole);
         for (group, whole) in tile.iter_mut().zip(whole.as_chunks::<GROUP>().0) {
-            group[position % LANES * GROUP..][..GROUP].copy_from_slice(&whole.map(positive));
+            group.0[position % LANES * GROUP..][..GROUP].copy_from_slice(&whole.map(positive));
         }
         let parts = self.head_dim.div_ceil(LANES);
         self.value_scales[head * self.room + position] = round(value, &mut whole);
-        for (part, whole) in whole.as_chunks::<LANES>().0.iter().enumerate().take(parts) {
-            let group = &mut self.values[((head * parts + part) * self.room + position) / GROUP];
-            for (place, whole) in group[position % GROUP..].iter_mut().step_by(GROUP).zip(whole) {
+        let block = (head * self.room + position) / TOGETHER;
+        let groups = self.values[block * parts * GROUPS..].chunks_mut(GROUPS).take(parts);
+        for (groups, whole) in groups.zip(whole.as_chunks::<LANES>().0) {
+            let group = &mut groups[position % TOGETHER / GROUP];
+            for (place, whole) in group.0[position % GROUP..].iter_mut().step_by(GROUP).zip(whole) {
                 *place = positive(*whole);
             }
         }
     }
 
-    /// What the query of a head finds in the first positions, at least one: as many scores as there are positions are working space.
+    /// What the query of a head finds in the first positions, at least one.
     pub(super) fn attend(
         &self,
         head: usize,
+        positions: usize,
         query: &[f32],
-        scores: &mut [f32],
         work: &mut Work,
         out: &mut [f32],
     ) {
-        let (positions, groups) = (scores.len(), self.head_dim.div_ceil(GROUP));
+        let (groups, parts) = (self.head_dim.div_ceil(GROUP), self.head_dim.div_ceil(LANES));
+        let blocks = positions.div_ceil(TOGETHER);
+        let first = head * self.room;
+        let keys = |head: usize| &self.keys[head * self.room / LANES * groups..][..blocks * TILES * groups];
+        let values = &self.values[first / GROUP * parts..][..blocks * GROUPS * parts];
+        let key_scales = &self.key_scales[first..][..blocks * TOGETHER];
+        let value_scales = &self.value_scales[first..][..blocks * TOGETHER];
+
         let mut whole = [0; WIDEST_HEAD];
-        let scale = round(query, &mut whole);
+        let scale = round(query, &mut whole) / (self.head_dim as f32).sqrt();
+        let beyond = shift(8) * whole.iter().map(|whole| i32::from(*whole)).sum::<i32>();
         let query = &whole.as_chunks().0[..groups];
-        let sum: i32 = whole.iter().map(|whole| i32::from(*whole)).sum();
-        work.dots.resize(positions.div_ceil(LANES), [0; LANES]);
-        let tiles = &self.keys[head * self.room / LANES * groups..][..work.dots.len() * groups];
-        dots(tiles, query, groups, false, &mut work.dots);
-        let own = head * self.room..head * self.room + positions;
-        let (key_scales, value_scales) = (&self.key_scales[own.clone()], &self.value_scales[own]);
-        let scale = scale / (self.head_dim as f32).sqrt();
-        widest(
+        work.dots.resize(blocks * TILES, [0; LANES]);
+        let of_block = keys(head).chunks_exact(TILES * groups);
+        let mut later = of_block.clone().skip(AHEAD).chain(values.chunks_exact(GROUPS * parts));
+        for (keys, sums) in of_block.zip(work.dots.chunks_exact_mut(TILES)) {
+            dots(keys, query, later.next().unwrap_or_default(), sums);
+        }
+        let all = widest(
             #[inline(always)]
             || {
-                let scores_of = scores.chunks_mut(LANES).zip(key_scales.chunks(LANES));
-                for ((scores, scales), dots) in scores_of.zip(&work.dots) {
-                    for ((score, key_scale), dot) in scores.iter_mut().zip(scales).zip(dots) {
-                        *score = (dot - shift(8) * sum) as f32 * (key_scale * scale);
-                    }
-                }
-                softmax(scores);
-                for (score, scale) in scores.iter_mut().zip(value_scales) {
-                    *score *= scale;
-                }
-                work.round_shares(scores);
+                work.score(key_scales, scale, beyond, positions);
+                work.share(value_scales)
             },
         );
-        self.sum(head, work, out);
-    }
-
-    /// The values of all positions times their shares, added up.
-    fn sum(&self, head: usize, work: &mut Work, out: &mut [f32]) {
-        let (parts, groups) = (self.head_dim.div_ceil(LANES), self.room / GROUP);
-        work.dots.resize(work.blocks.len(), [0; LANES]);
-        for (part, out) in out.chunks_mut(LANES).enumerate() {
-            let values = &self.values[(head * parts + part) * groups..][..work.shares.len()];
-            dots(values, &work.shares, TOGETHER / GROUP, true, &mut work.dots);
-            let mut sums = [0.0; LANES];
-            for (dots, (scale, sum)) in work.dots.iter().zip(&work.blocks) {
-                for (total, dot) in sums.iter_mut().zip(dots) {
-                    *total += (dot - shift(8) * sum) as f32 * scale;
-                }
-            }
-            out.copy_from_slice(&sums[..out.len()]);
+        work.dots.resize(blocks * parts, [0; LANES]);
+        // Most likely the next head is asked for next.
+        let next = if first + self.room < self.key_scales.len() { keys(head + 1) } else { &[] };
+        let of_block = values.chunks_exact(GROUPS * parts);
+        let mut later = of_block.clone().skip(AHEAD).chain(next.chunks_exact(TILES * groups));
+        for ((values, sums), shares) in of_block.zip(work.dots.chunks_exact_mut(parts)).zip(&work.shares) {
+            dots(values, shares.quants.as_chunks().0, later.next().unwrap_or_default(), sums);
         }
+        widest(
+            #[inline(always)]
+            || work.sum(parts, all, out),
+        );
     }
 }
 
 impl Work {
+    /// The scores of the positions; behind the last one there is nothing to be heard.
     #[inline(always)]
-    fn round_shares(&mut self, shares: &[f32]) {
-        self.blocks.clear();
+    fn score(&mut self, key_scales: &[f32], scale: f32, beyond: i32, positions: usize) {
+        self.scores.resize(key_scales.len() / TOGETHER, [[0.0; LANES]; TOGETHER / LANES]);
+        let tiles = self.scores.as_flattened_mut();
+        for ((scores, dots), key_scales) in tiles.iter_mut().zip(&self.dots).zip(key_scales.as_chunks().0) {
+            let key_scales: &[f32; LANES] = key_scales;
+            for ((score, dot), key_scale) in scores.iter_mut().zip(dots).zip(key_scales) {
+                *score = (dot - beyond) as f32 * (key_scale * scale);
+            }
+        }
+        tiles.as_flattened_mut()[positions..].fill(f32::NEG_INFINITY);
+    }
+
+    /// Makes shares of the scores; returns their sum.
+    #[inline(always)]
+    fn share(&mut self, value_scales: &[f32]) -> f32 {
+        let highest = highest(self.scores.as_flattened());
+        let mut all = [0.0; LANES];
         self.shares.clear();
-        for block in shares.chunks(TOGETHER) {
-            let mut padded = [0.0; TOGETHER];
-            padded[..block.len()].copy_from_slice(block);
-            let largest =
-                padded.iter().fold(0.0_f32, |most, share| if *share > most { *share } else { most });
-            let steps = if largest > f32::MIN_POSITIVE { STEPS / largest } else { 0.0 };
-            let whole = padded.map(|share| whole(share * steps));
-            let sum = whole.iter().map(|whole| i32::from(*whole)).sum();
-            self.blocks.push((if steps > 0.0 { 1.0 / steps } else { 0.0 }, sum));
-            self.shares.extend_from_slice(whole.as_chunks().0);
+        for (scores, value_scales) in self.scores.iter_mut().zip(value_scales.as_chunks::<TOGETHER>().0) {
+            for (scores, value_scales) in scores.iter_mut().zip(value_scales.as_chunks::<LANES>().0) {
+                for ((score, all), value_scale) in scores.iter_mut().zip(&mut all).zip(value_scales) {
+                    let share = exp(*score - highest);
+                    *all += share;
+                    *score = share * value_scale;
+                }
+            }
+            let shares = scores.as_flattened();
+            let steps = steps(largest(shares));
+            let mut quants = [0; TOGETHER];
+            let mut sum = 0;
+            for (quant, share) in quants.iter_mut().zip(shares) {
+                let whole = whole(share * steps);
+                sum += whole;
+                *quant = whole as i8;
+            }
+            self.shares.push(Shares { quants, scale: scale_of(steps), sum });
+        }
+        all.iter().sum()
+    }
+
+    /// Values of all positions times their shares, added up.
+    #[inline(always)]
+    fn sum(&self, parts: usize, all: f32, out: &mut [f32]) {
+        for (part, out) in out.chunks_mut(LANES).enumerate() {
+            let mut sums = [0.0; LANES];
+            for (dots, shares) in self.dots.chunks_exact(parts).zip(&self.shares) {
+                for (sum, dot) in sums.iter_mut().zip(&dots[part]) {
+                    *sum += (dot - shift(8) * shares.sum) as f32 * shares.scale;
+                }
+            }
+            out.copy_from_slice(&sums.map(|sum| sum / all)[..out.len()]);
         }
     }
 }
@@ -174,21 +223,25 @@ fn round(values: &[f32], whole: &mut [i8; WIDEST_HEAD]) -> f32 {
     widest(
         #[inline(always)]
         || {
-            let mut largest = [0.0_f32; LANES];
-            for values in padded[..length].as_chunks::<LANES>().0 {
-                for (largest, value) in largest.iter_mut().zip(values) {
-                    *largest = if value.abs() > *largest { value.abs() } else { *largest };
-                }
-            }
-            let largest =
-                largest.iter().fold(0.0_f32, |most, value| if *value > most { *value } else { most });
-            let steps = if largest > f32::MIN_POSITIVE { STEPS / largest } else { 0.0 };
+            let largest = largest(&padded[..length]);
+            let steps = steps(largest);
             for (whole, value) in whole.iter_mut().zip(&padded[..length]) {
-                *whole = super::stored::whole(value * steps);
+                *whole = super::stored::whole(value * steps) as i8;
             }
-            if steps > 0.0 { 1.0 / steps } else { 0.0 }
+            scale_of(steps)
         },
     )
+}
+
+/// What brings values up to [`STEPS`], whose largest is given: 0 for next to nothing.
+#[inline(always)]
+fn steps(largest: f32) -> f32 {
+    if largest > f32::MIN_POSITIVE { STEPS / largest } else { 0.0 }
+}
+
+#[inline(always)]
+fn scale_of(steps: f32) -> f32 {
+    if steps > 0.0 { 1.0 / steps } else { 0.0 }
 }
 
 fn positive(whole: i8) -> u8 {
