@@ -134,13 +134,16 @@ impl Runner for FakeRunner {
             // More than any system keeps for one who does not read.
             let frames = if request.prompt.contains("for long") { 20_000_000 } else { SUNG };
             preview.sound(&song(1, frames));
-            preview.complete();
         }
         for section in 0..plan.sections.len() {
             check(progress.rendered(section, 1.0))?;
         }
         check(progress.stage(JobState::Mixing))?;
         check(progress.stage(JobState::Mastering))?;
+        if request.prompt.contains("spoil") {
+            let source = "the last stage".into();
+            return Err(EngineError::Failed { engine: "synth".into(), section: "s00".into(), source }.into());
+        }
         let manifest = manifest(request, &plan);
         let directory = self.root.join(job.to_string());
         fs::create_dir_all(&directory).unwrap();

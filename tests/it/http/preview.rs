@@ -68,6 +68,7 @@ fn of_a_job_that_does_not_end_well_the_transfer_breaks() {
     server.gate().until_held();
     let waiting = server.submit("sing");
     let failing = open(&server, &server.submit("sing and fail"));
+    let spoilt = open(&server, &server.submit("sing and spoil it"));
     let (mut heard, unheard) = (open(&server, &running), open(&server, &waiting));
     first(&mut heard, 44 + 2 * SUNG);
     server.delete(&format!("/jobs/{waiting}"));
@@ -77,6 +78,8 @@ fn of_a_job_that_does_not_end_well_the_transfer_breaks() {
     // What came last may be lost with the connection.
     let (begun, whole) = rest(failing);
     assert!(sung()[..44 + 2 * SUNG].starts_with(&begun) && !whole, "failed after it was heard");
+    let (begun, whole) = rest(spoilt);
+    assert!(sung().starts_with(&begun) && !whole, "failed after all of it was heard");
 }
 
 #[test]
