@@ -53,11 +53,13 @@ pub(super) async fn generate(
             retention::sweep(&*parts.store, &parts.shelf);
             let uploads = parts.uploads.hold();
             sources::still_there(&request, &uploads)?;
+            let limits = chosen.engine.limits();
             let job = parts.store.submit(NewJob {
                 audio_seconds: plan.duration_seconds,
                 engine: chosen.engine.name().to_owned(),
                 engine_reason: chosen.reason,
-                model: chosen.engine.limits().model.map(|model| model.title),
+                real_time_factor: limits.real_time_factor,
+                model: limits.model.map(|model| model.title),
                 warnings: plan.warnings().iter().chain(&chosen.warnings).cloned().collect(),
                 request,
             })?;

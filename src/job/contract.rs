@@ -52,6 +52,7 @@ pub(crate) fn new_job() -> NewJob {
         engine: "synth".to_owned(),
         engine_reason: "asked for".to_owned(),
         model: None,
+        real_time_factor: None,
         warnings: Vec::new(),
     }
 }
@@ -357,4 +358,22 @@ fn the_end_is_estimated(make: Make) {
     let job = store.get(waiting.id).unwrap().unwrap();
     assert!(job.eta_seconds.is_some_and(|seconds| (0.0..30.0).contains(&seconds)), "{:?}", job.eta_seconds);
     assert_eq!(store.get(claim.job).unwrap().unwrap().eta_seconds, None, "it has ended");
+
+    let measured = |real_time_factor| NewJob {
+        model: Some("a model".to_owned()),
+        real_time_factor: Some(real_time_factor),
+        ..new_job()
+    };
+    let store = make(Settings::default());
+    assert_eq!(store.submit(measured(3.0)).unwrap().eta_seconds, Some(30.0), "measured before any job");
+    assert_eq!(store.submit(measured(3.0)).unwrap().eta_seconds, Some(60.0), "it waits for the first one");
+    let claim = store.claim("worker").unwrap().unwrap();
+    let running = store.get(claim.job).unwrap().unwrap().eta_seconds;
+    assert!(running.is_some_and(|seconds| (25.0..=30.0).contains(&seconds)), "{running:?}");
+    finish(&*store, &claim);
+    let learned = store.submit(measured(3.0)).unwrap().eta_seconds;
+    assert!(
+        learned.is_some_and(|seconds| seconds < 10.0),
+        "jobs count more than what was measured: {learned:?}"
+    );
 }

@@ -174,8 +174,12 @@ impl JobStore for MemoryStore {
         if inner.queue.len() >= capacity {
             return Err(SubmitError::QueueFull { capacity, retry_after: inner.next_place(now) });
         }
+        let measured = job.real_time_factor;
         let job = Job::accepted(job, now);
         let id = job.id;
+        if let Some(measured) = measured {
+            inner.paces.entry(player(&job)).or_insert_with(|| Pace::measured(measured));
+        }
         inner.jobs.insert(id, Entry { job: job.clone(), events: VecDeque::new(), last_event: 0 });
         inner.queue.push_back(id);
         inner.record(id, now, &self.settings);
@@ -192,8 +196,8 @@ impl JobStore for MemoryStore {
         let Some(id) = inner.queue.pop_front() else { return Ok(None) };
         let Inner { jobs, paces, .. } = &mut *inner;
         let Some(entry) = jobs.get_mut(&id) else { return Ok(None) };
-        if let Some(pace) = paces.get(&player(&entry.job)) {
-            entry.job.shares = pace.shares();
+        if let Some(shares) = paces.get(&player(&entry.job)).and_then(Pace::shares) {
+            entry.job.shares = shares;
         }
         entry.job.go(JobState::Planning, now)?;
         entry.job.attempt += 1;

@@ -73,6 +73,8 @@ pub struct NewJob {
     pub engine_reason: String,
     /// The model that it plays, when it has one.
     pub model: Option<String>,
+    /// Seconds of work for a second of music, when the engine was measured.
+    pub real_time_factor: Option<f64>,
     /// What is already known not to be honoured as asked.
     pub warnings: Vec<String>,
 }

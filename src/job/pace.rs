@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::progress::{STAGES, Shares};
+use super::progress::{RENDERING, STAGES, Shares};
 
 /// Jobs that the mean remembers: older ones fade, so that a faster or slower machine is noticed.
 const MEMORY: u32 = 16;
@@ -23,6 +23,13 @@ pub struct Pace {
 }
 
 impl Pace {
+    /// What was measured before any job: seconds of work for a second of music, nearly all of it rendering. The first job replaces it.
+    pub fn measured(real_time_factor: f64) -> Self {
+        let mut stages = [0.0; STAGES];
+        stages[RENDERING] = real_time_factor;
+        Self { stages, seen: 0 }
+    }
+
     /// Learns from a finished job how long its stages took.
     pub fn learn(&mut self, stages: [Duration; STAGES], audio_seconds: f64) {
         if audio_seconds > 0.0 {
@@ -33,14 +40,15 @@ impl Pace {
         }
     }
 
-    /// Seconds that a piece of this length takes. `None` before the first job.
+    /// Seconds that a piece of this length takes. `None` when nothing was measured and there was no job.
     pub fn seconds_for(&self, audio_seconds: f64) -> Option<f64> {
-        (self.seen > 0).then_some(self.stages.iter().sum::<f64>() * audio_seconds)
+        let seconds: f64 = self.stages.iter().sum();
+        (self.seen > 0 || seconds > 0.0).then_some(seconds * audio_seconds)
     }
 
-    /// Where the stages begin.
-    pub(crate) fn shares(&self) -> Shares {
-        Shares::of(self.stages)
+    /// Where the stages begin. `None` before the first job.
+    pub(crate) fn shares(&self) -> Option<Shares> {
+        (self.seen > 0).then(|| Shares::of(self.stages))
     }
 }
 
@@ -100,6 +108,14 @@ mod tests {
     }
 
     #[test]
+    fn the_first_job_replaces_what_was_measured() {
+        let mut pace = Pace::measured(1.5);
+        assert_eq!((pace.seconds_for(10.0), pace.shares()), (Some(15.0), None));
+        pace.learn(seconds([0.0, 20.0, 1.0, 2.0]), 10.0);
+        assert_eq!(pace.seconds_for(10.0), Some(23.0));
+    }
+
+    #[test]
     fn earlier_jobs_count_until_a_job_takes_longer() {
         let after = Duration::from_secs_f64;
         assert_eq!(remaining(after(5.0), None, by_own_speed(after(5.0), 0.05)), None);
@@ -115,7 +131,7 @@ mod tests {
     fn measured(pace: &mut Pace) -> Vec<(f64, Option<f64>)> {
         let at = |ms: i64| Timestamp::from_millisecond(ms).unwrap();
         let mut job = Job::accepted(new_job(), at(0));
-        job.shares = pace.shares();
+        job.shares = pace.shares().unwrap_or_default();
         job.started_at = Some(at(0));
         job.go(JobState::Planning, at(0)).unwrap();
         let section = PlannedSection { id: "s00".into(), label: "Intro".into(), frames: 1 };

@@ -297,6 +297,7 @@ mod tests {
                 memory_bytes: 0,
                 continues: false,
                 follows_melody: false,
+                real_time_factor: None,
                 licence: "none".into(),
                 model: None,
             }

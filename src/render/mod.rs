@@ -81,6 +81,8 @@ pub struct Limits {
     pub continues: bool,
     /// Whether it can follow the melody of a sound ([`SectionSpec::melody`]).
     pub follows_melody: bool,
+    /// Seconds of work for a second of music, when that was measured here.
+    pub real_time_factor: Option<f64>,
     /// Licence of what it makes, for people.
     pub licence: String,
     /// The model that it plays, when it has one.

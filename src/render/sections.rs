@@ -216,6 +216,7 @@ mod tests {
                 memory_bytes: 0,
                 continues: false,
                 follows_melody: false,
+                real_time_factor: None,
                 licence: String::new(),
                 model: None,
             }

@@ -1,6 +1,6 @@
 //! `timbre bench`: how fast a model would be on this machine.
 
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, path::PathBuf};
 
 use clap::Args;
 use serde::Serialize;
@@ -11,16 +11,20 @@ use crate::{
     models::size,
     render::musicgen::{
         catalogue::KNOWN,
+        config::Config,
         hardware::Kind,
         measure::{EARLY_FRAME, LATE_FRAME, Measured, PIECES, measure},
         precision::Precision,
+        speed::{self, Way},
+        store::Found,
     },
 };
 
 /// What to measure.
 #[derive(Clone, Debug, Args)]
 pub(super) struct Bench {
-    /// A published model, whose sizes are taken; it need not be on this machine.
+    /// A published model, whose sizes are taken, or the directory of one. It need not be on this machine; if it is, estimates of how
+    /// long jobs take start from what is measured.
     #[arg(value_name = "MODEL", default_value = KNOWN[0].id)]
     model: String,
     /// Print JSON.
@@ -47,6 +51,8 @@ struct Report<'a> {
     codec_real_time_factor: f64,
     weights_bytes: u64,
     piece_bytes: u64,
+    /// Where it is kept for the first estimates.
+    kept: Option<PathBuf>,
 }
 
 #[derive(Debug, Serialize)]
@@ -63,15 +69,27 @@ struct Row {
     real_time_factor: f64,
 }
 
+/// Keeps the pace of one piece beside the model; where that cannot be, the log says why.
+fn keep(found: &Found, way: Way, measured: &Measured) -> Option<PathBuf> {
+    let alone = measured.paces.iter().find(|pace| pace.pieces == 1)?;
+    speed::keep(&found.directory, way, alone.real_time_factor)
+        .inspect_err(|error| tracing::warn!(%error, directory = %found.directory.display(), "what was measured cannot be kept"))
+        .ok()
+}
+
 impl Bench {
     pub(super) fn run(&self, rendering: &Rendering) -> Result<(), Failure> {
-        let known = KNOWN.iter().find(|known| known.id == self.model);
-        let known = known.ok_or_else(|| ModelsError::Unpublished(self.model.clone()))?;
         let settings = rendering.musicgen()?;
+        let here = settings.store.find(&self.model).ok();
         if settings.hardware.kind() != Kind::Cpu {
             return Err(ModelsError::NotMeasured(settings.hardware.kind().name()).into());
         }
-        let config = known.config().map_err(|error| ModelsError::unsound(known.id, error.into()))?;
+        let config = match (&here, KNOWN.iter().find(|known| known.id == self.model)) {
+            (Some(found), _) => Config::open(&found.directory),
+            (None, Some(known)) => known.config(),
+            (None, None) => return Err(ModelsError::Unpublished(self.model.clone()).into()),
+        };
+        let config = config.map_err(|error| ModelsError::unsound(&self.model, error.into()))?;
         let mut progress = |what: &str| {
             if !self.quiet {
                 say(&format!("measuring {what} ..."));
@@ -79,14 +97,15 @@ impl Bench {
             ControlFlow::Continue(())
         };
         let measured = measure(&config, settings.precision, &mut progress)
-            .map_err(|error| ModelsError::unsound(known.id, error))?;
+            .map_err(|error| ModelsError::unsound(&self.model, error))?;
+        let kept = here.and_then(|found| keep(&found, settings.way(), &measured));
         let rows = measured.paces.iter().map(|pace| Row {
             pieces: pace.pieces,
             steps_per_second: 1.0 / pace.step_seconds,
             real_time_factor: pace.real_time_factor,
         });
         let report = Report {
-            model: known.id,
+            model: &self.model,
             dtype: settings.precision.to_string(),
             threads: settings.threads,
             auto: Auto {
@@ -102,6 +121,7 @@ impl Bench {
             codec_real_time_factor: measured.codec_real_time_factor,
             weights_bytes: measured.weights_bytes,
             piece_bytes: measured.piece_bytes,
+            kept,
         };
         if self.json { print_json(&report) } else { print(&report.text(&measured)) }
     }
@@ -130,7 +150,8 @@ impl Report<'_> {
              a step of {first} piece: {:.1} ms at frame {}, {:.1} ms at frame {} ({:.2} times)\n\
              codec: {:.3} s for a second of one channel\n\
              memory: {} for the weights, {} more for a piece of 30 s\n\
-             auto takes {} in {} here ({})\n",
+             auto takes {} in {} here ({})\n\
+             {}\n",
             self.model,
             self.dtype,
             table(&head, &rows, &[0, 1, 2]),
@@ -145,6 +166,11 @@ impl Report<'_> {
             self.auto.device,
             self.auto.dtype,
             self.auto.reason,
+            match &self.kept {
+                Some(file) =>
+                    format!("kept in {}: the first estimates of jobs start from it", file.display()),
+                None => "not kept, as there is no directory of this model that can be written".to_owned(),
+            },
         )
     }
 }

@@ -614,13 +614,43 @@ fn the_number_of_threads_binds_what_multiplies() {
     }
 }
 
+/// What stands beside the weights of `mono`, in a directory of this name.
+fn beside_the_weights(directory: &TempDir, name: &str) -> PathBuf {
+    let model = directory.path().join(name);
+    fs::create_dir(&model).unwrap();
+    for file in ["config.json", "generation_config.json", "tokenizer.json"] {
+        fs::copy(checkpoint("mono").join(file), model.join(file)).unwrap();
+    }
+    model
+}
+
+#[test]
+fn the_first_estimate_is_what_was_measured() {
+    let directory = tempfile::tempdir().unwrap();
+    let model = beside_the_weights(&directory, "model");
+    fs::copy(checkpoint("mono").join("model.safetensors"), model.join("model.safetensors")).unwrap();
+    let first = |threads: &str| {
+        let service = Service::with(&directory, &model, &["--threads", threads]);
+        let request = json!({"prompt": "calm piano", "duration_seconds": 2, "engine": "musicgen"});
+        let mut answer = ureq::post(format!("{}/generate", service.url)).send_json(request).unwrap();
+        let status: Value = answer.body_mut().read_json().unwrap();
+        status["eta_seconds"].as_f64()
+    };
+    assert_eq!(first("1"), None, "nothing was measured");
+    let bench = run(&directory, &["bench", "model", "--json", "--threads", "1", "--device", "cpu"]);
+    assert!(bench.status.success(), "{}", said(&bench));
+    let report: Value = serde_json::from_slice(&bench.stdout).unwrap();
+    let kept = directory.path().join(report["kept"].as_str().unwrap());
+    assert_eq!(kept, model.join("timbre-speed.json"));
+    let factor = report["pieces"][0]["real_time_factor"].as_f64().unwrap();
+    let eta = first("1").unwrap();
+    assert!((1.9 * factor..2.1 * factor).contains(&eta), "{factor} seconds for one of music: {eta} s");
+    assert_eq!(first("2"), None, "two threads were not measured");
+}
+
 /// `mono` with its codec's codebooks left out, which the headers alone do not tell.
 fn without_codebooks(directory: &TempDir) -> PathBuf {
-    let damaged = directory.path().join("damaged");
-    fs::create_dir(&damaged).unwrap();
-    for file in ["config.json", "generation_config.json", "tokenizer.json"] {
-        fs::copy(checkpoint("mono").join(file), damaged.join(file)).unwrap();
-    }
+    let damaged = beside_the_weights(directory, "damaged");
     let bytes = fs::read(checkpoint("mono").join("model.safetensors")).unwrap();
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
     let kept = tensors.iter().filter(|(name, _)| !name.contains("quantizer.layers.2"));

@@ -233,6 +233,7 @@ impl Engine for Ear {
             memory_bytes: 0,
             continues: true,
             follows_melody: true,
+            real_time_factor: None,
             licence: "none".to_owned(),
             model: None,
         }

@@ -28,6 +28,7 @@ use super::{
     precision::{Kernels, Precision},
     sampling::Sampling,
     slot::Slot,
+    speed::{self, Way},
     store::{Found, Store},
     stream::{self, SectionState, Window},
     weights::Placement,
@@ -73,6 +74,14 @@ pub struct Settings {
     pub codec_on_processor: bool,
     /// Processor threads.
     pub threads: usize,
+}
+
+impl Settings {
+    /// How a model is played with them.
+    pub fn way(&self) -> Way {
+        let Self { hardware, precision, threads, .. } = self;
+        Way { device: hardware.kind().name().to_owned(), dtype: precision.to_string(), threads: *threads }
+    }
 }
 
 /// The `MusicGen`s of this machine. One at a time is loaded, when it is first needed, and shared by all threads until another
@@ -165,6 +174,7 @@ fn limits(settings: &Settings, found: &Found, config: &Config, checkpoint: &Chec
         memory_bytes: model::bytes(config, *precision, kernels)
             + model::codec_bytes(checkpoint)
             + at_once * stream,
+        real_time_factor: speed::find(&found.directory, &settings.way()),
         licence: found.licence(),
         model: Some(ModelFacts {
             title: found.title(),

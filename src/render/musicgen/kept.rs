@@ -143,7 +143,7 @@ impl Kept {
 }
 
 /// A file for all who may read what this user makes, as the model's own files are; not for this user alone.
-fn readable() -> Builder<'static, 'static> {
+pub(super) fn readable() -> Builder<'static, 'static> {
     #[cfg_attr(not(unix), expect(unused_mut, reason = "elsewhere a file is as its directory wants it"))]
     let mut file = Builder::new();
     #[cfg(unix)]

@@ -38,6 +38,7 @@ pub mod precision;
 mod processor;
 pub mod sampling;
 mod slot;
+pub mod speed;
 pub mod store;
 mod t5;
 pub mod stream;

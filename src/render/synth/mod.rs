@@ -82,6 +82,7 @@ impl Engine for Synth {
             memory_bytes: 0,
             continues: false,
             follows_melody: false,
+            real_time_factor: None,
             licence: "what it makes belongs to whoever asked for it, without restrictions".to_owned(),
             model: None,
         }

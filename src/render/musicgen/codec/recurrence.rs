@@ -42,28 +42,25 @@ impl Recurrence {
         };
         let lines = (0..blocks).flat_map(|block| (0..LINES).map(move |at| line(block, at)));
         let lines: Vec<Option<usize>> = lines.collect();
-        let inputs: Vec<f32> = (0..width)
-            .flat_map(|column| {
-                lines.iter().map(move |line| line.map_or(0.0, |line| from_input[line * width + column]))
-            })
-            .collect();
+        let inputs = turned(from_input, &lines, width);
         let bias: Vec<f32> = lines.iter().map(|line| line.map_or(0.0, |line| bias[line])).collect();
-        let weight =
-            |line: Option<usize>, column| line.map_or(0.0, |line| from_hidden[line * width + column]);
         let scale = |line: &Option<usize>| {
-            (0..width).fold(0.0_f32, |most, column| most.max(weight(*line, column).abs())) / LARGEST
+            let weights = line.map_or(&[][..], |line| &from_hidden[line * width..][..width]);
+            weights.iter().fold(0.0_f32, |most, weight| most.max(weight.abs())) / LARGEST
         };
         let (mut columns, mut scales) = (Vec::with_capacity(blocks * width), Vec::with_capacity(blocks));
         for lines in lines.as_chunks::<LINES>().0 {
-            let scale: [f32; LINES] = std::array::from_fn(|at| scale(&lines[at]));
-            for column in 0..width {
-                let whole = |at: usize| {
-                    let exact = f64::from(weight(lines[at], column)) / f64::from(scale[at]);
-                    // Not a number where all are zero.
-                    exact.round() as i32
-                };
-                let (high, low) = (|at| (whole(at) >> 8) as i16, |at| (whole(at) & 255) as u8);
-                columns.push(Column { high: std::array::from_fn(high), low: std::array::from_fn(low) });
+            let scale = lines.each_ref().map(scale);
+            for column in turned(from_hidden, lines, width).as_chunks::<LINES>().0 {
+                let whole: [i32; LINES] = std::array::from_fn(|at| {
+                    let exact = f64::from(column[at]) / f64::from(scale[at]);
+                    // To the nearest. Not a number where all are zero, which becomes zero.
+                    (exact + 0.5_f64.copysign(exact)) as i32
+                });
+                columns.push(Column {
+                    high: whole.map(|whole| (whole >> 8) as i16),
+                    low: whole.map(|whole| (whole & 255) as u8),
+                });
             }
             scales.push(scale);
         }
@@ -149,6 +146,22 @@ fn turn(
             }
         },
     );
+}
+
+/// Some lines of a matrix, column by column: `[width, lines]`, zeros where there is none.
+fn turned(matrix: &[f32], lines: &[Option<usize>], width: usize) -> Vec<f32> {
+    /// Values of a line that come from memory at once.
+    const NEAR: usize = 16;
+    let mut turned = vec![0.0; width * lines.len()];
+    for from in (0..width).step_by(NEAR) {
+        for (at, line) in lines.iter().enumerate().filter_map(|(at, line)| Some((at, (*line)?))) {
+            let values = &matrix[line * width + from..(line + 1) * width];
+            for (column, value) in (from..).zip(&values[..NEAR.min(width - from)]) {
+                turned[column * lines.len() + at] = *value;
+            }
+        }
+    }
+    turned
 }
 
 #[cfg(test)]

@@ -15,8 +15,6 @@
 //!    vector 4 + v   v+6   v+4   v+2   v       (numbers of groups)
 //! ```
 
-use std::iter;
-
 use bytemuck::{Pod, Zeroable};
 use half::bf16;
 use rayon::prelude::*;
@@ -24,7 +22,7 @@ use rayon::prelude::*;
 use super::{
     super::{crew::Crew, lanes::widest},
     integers::Tile,
-    matrix::LANES,
+    matrix::{LANES, parties},
     stored::{Stored, largest, whole},
 };
 
@@ -36,9 +34,6 @@ pub(super) const GROUP: usize = 4;
 
 /// Groups of a block.
 pub(super) const GROUPS: usize = BLOCK / GROUP;
-
-/// Rows of a batch that share one pass over a tile: as many as are left of 8, 4, 2 or 1.
-const PARTIES: [usize; 4] = [8, 4, 2, 1];
 
 /// Blocks of a tile that stay near while all rows of a batch are multiplied with them.
 const NEAR: usize = 16;
@@ -145,12 +140,11 @@ impl<const BITS: usize> Blocks<BITS> {
         if quants.len() != count * BITS * GROUP * LANES || scales.len() != count * LANES * size_of::<bf16>() {
             return None;
         }
-        let mut blocks = vec![[Vector([0; GROUP * LANES]); BITS]; count];
-        bytemuck::cast_slice_mut(blocks.as_flattened_mut()).copy_from_slice(quants);
+        let vectors = quants.as_chunks::<{ GROUP * LANES }>().0.as_chunks::<BITS>().0;
         let scales = scales.as_chunks().0.as_chunks::<LANES>().0.iter();
         Some(Self {
             width,
-            quants: blocks,
+            quants: vectors.iter().map(|block| block.map(Vector)).collect(),
             scales: scales.map(|tile| tile.map(bf16::from_le_bytes)).collect(),
         })
     }
@@ -214,16 +208,6 @@ pub(super) fn unpack<const BITS: usize>(vectors: &[Vector; BITS], group: usize) 
             _ => lower(group) | upper(group) << 4,
         }
     }))
-}
-
-/// The rows that share a pass: the first one, and how many.
-fn parties(count: usize) -> impl Iterator<Item = (usize, usize)> {
-    let mut start = 0;
-    iter::from_fn(move || {
-        let size = PARTIES.into_iter().find(|size| *size <= count - start)?;
-        start += size;
-        Some((start - size, size))
-    })
 }
 
 impl Rows {
@@ -323,8 +307,6 @@ mod tests {
 
     #[test]
     fn rows_that_share_a_pass_lie_side_by_side() {
-        assert_eq!(parties(0).next(), None);
-        assert_eq!(parties(15).collect::<Vec<_>>(), [(0, 8), (8, 4), (12, 2), (14, 1)]);
         let ins = 70;
         let (values, width) = (noise(11 * ins), ins.div_ceil(BLOCK));
         let rows = with_crew(|crew| Rows::of(&values, ins, 8, crew));

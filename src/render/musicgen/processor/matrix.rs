@@ -7,6 +7,8 @@
 //! tile 1: w[16..32][0] w[16..32][1] ...
 //! ```
 
+use std::iter;
+
 use half::{bf16, f16};
 use rayon::prelude::*;
 
@@ -19,8 +21,8 @@ use super::{
 /// Rows of a matrix that are worked on side by side.
 pub(super) const LANES: usize = 16;
 
-/// Rows of a batch that share one pass over a tile.
-const AT_ONCE: usize = 4;
+/// Rows of a batch that share one pass over a tile: as many as are left of 8, 4, 2 or 1.
+const PARTIES: [usize; 4] = [8, 4, 2, 1];
 
 /// Parts of a product for each thread: should one be held up, the others take over some of what is its.
 const PARTS: usize = 2;
@@ -124,15 +126,15 @@ impl Matrix {
         let ins = self.ins;
         products.each_tile(crew, |tile, out| {
             let tile = &tiles[tile * ins * LANES..][..ins * LANES];
-            for (out, rows) in out.chunks_mut(AT_ONCE).zip(rows.chunks(AT_ONCE * ins)) {
+            for (start, size) in parties(out.len()) {
+                let (out, rows) = (&mut out[start..start + size], &rows[start * ins..(start + size) * ins]);
                 widest(
                     #[inline(always)]
-                    || match out {
-                        [a] => *a = sums(tile, [rows])[0],
-                        [a, b] => [*a, *b] = sums(tile, parts(rows)),
-                        [a, b, c] => [*a, *b, *c] = sums(tile, parts(rows)),
-                        [a, b, c, d] => [*a, *b, *c, *d] = sums(tile, parts(rows)),
-                        _ => {}
+                    || match size {
+                        8 => out.copy_from_slice(&sums::<T, 8>(tile, rows)),
+                        4 => out.copy_from_slice(&sums::<T, 4>(tile, rows)),
+                        2 => out.copy_from_slice(&sums::<T, 2>(tile, rows)),
+                        _ => out.copy_from_slice(&sums::<T, 1>(tile, rows)),
                     },
                 );
             }
@@ -140,16 +142,21 @@ impl Matrix {
     }
 }
 
-/// Rows that follow each other, one by one.
-#[inline(always)]
-fn parts<const ROWS: usize>(rows: &[f32]) -> [&[f32]; ROWS] {
-    let width = rows.len() / ROWS;
-    std::array::from_fn(|row| &rows[row * width..][..width])
+/// The rows that share a pass: the first one, and how many.
+pub(super) fn parties(count: usize) -> impl Iterator<Item = (usize, usize)> {
+    let mut start = 0;
+    iter::from_fn(move || {
+        let size = PARTIES.into_iter().find(|size| *size <= count - start)?;
+        start += size;
+        Some((start - size, size))
+    })
 }
 
-/// The products of some rows with a tile.
+/// The products of so many rows, which follow each other, with a tile.
 #[inline(always)]
-fn sums<T: Stored, const ROWS: usize>(tile: &[T], rows: [&[f32]; ROWS]) -> [[f32; LANES]; ROWS] {
+fn sums<T: Stored, const ROWS: usize>(tile: &[T], rows: &[f32]) -> [[f32; LANES]; ROWS] {
+    let width = rows.len() / ROWS;
+    let rows: [&[f32]; ROWS] = std::array::from_fn(|row| &rows[row * width..][..width]);
     let mut sums = [[0.0; LANES]; ROWS];
     for (column, weights) in tile.as_chunks::<LANES>().0.iter().enumerate() {
         let weights = weights.map(T::widen);
@@ -166,9 +173,10 @@ fn sums<T: Stored, const ROWS: usize>(tile: &[T], rows: [&[f32]; ROWS]) -> [[f32
 fn pack<T: Stored>(values: &[f32], outs: usize, ins: usize) -> Vec<T> {
     let mut tiles = vec![T::default(); outs.div_ceil(LANES) * LANES * ins];
     tiles.par_chunks_mut(LANES * ins).zip(values.par_chunks(LANES * ins)).for_each(|(tile, rows)| {
-        for (lane, row) in rows.chunks_exact(ins).enumerate() {
-            for (column, value) in row.iter().enumerate() {
-                tile[column * LANES + lane] = T::of(*value);
+        let rows = T::all_of(rows);
+        for (column, tile) in tile.chunks_exact_mut(LANES).enumerate() {
+            for (lane, row) in tile.iter_mut().zip(rows.chunks_exact(ins)) {
+                *lane = row[column];
             }
         }
     });
@@ -266,6 +274,12 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn rows_share_passes_by_eight_and_what_is_left_by_less() {
+        assert_eq!(parties(0).next(), None);
+        assert_eq!(parties(31).collect::<Vec<_>>(), [(0, 8), (8, 8), (16, 8), (24, 4), (28, 2), (30, 1)]);
     }
 
     #[test]

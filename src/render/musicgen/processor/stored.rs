@@ -1,6 +1,6 @@
 //! Values as they are kept, and how they become f32.
 
-use half::{bf16, f16};
+use half::{bf16, f16, slice::HalfFloatSliceExt};
 
 /// A sum with it is rounded to a whole number, which then stands in the last bits.
 const WHOLE: f32 = 1.5 * (1 << 23) as f32;
@@ -23,6 +23,9 @@ pub(super) trait Stored: Copy + Default + Send + Sync {
     /// Rounds to the nearest.
     fn of(value: f32) -> Self;
 
+    /// Rounds many.
+    fn all_of(values: &[f32]) -> Vec<Self>;
+
     /// Exactly. Must be inlined where it is to be compiled for wide registers.
     fn widen(self) -> f32;
 }
@@ -30,6 +33,10 @@ pub(super) trait Stored: Copy + Default + Send + Sync {
 impl Stored for f32 {
     fn of(value: f32) -> Self {
         value
+    }
+
+    fn all_of(values: &[f32]) -> Vec<Self> {
+        values.to_vec()
     }
 
     #[inline(always)]
@@ -43,6 +50,12 @@ impl Stored for bf16 {
         Self::from_f32(value)
     }
 
+    fn all_of(values: &[f32]) -> Vec<Self> {
+        let mut all = vec![Self::ZERO; values.len()];
+        all.convert_from_f32_slice(values);
+        all
+    }
+
     #[inline(always)]
     fn widen(self) -> f32 {
         f32::from_bits(u32::from(self.to_bits()) << 16)
@@ -52,6 +65,12 @@ impl Stored for bf16 {
 impl Stored for f16 {
     fn of(value: f32) -> Self {
         Self::from_f32(value)
+    }
+
+    fn all_of(values: &[f32]) -> Vec<Self> {
+        let mut all = vec![Self::ZERO; values.len()];
+        all.convert_from_f32_slice(values);
+        all
     }
 
     /// For finite values.

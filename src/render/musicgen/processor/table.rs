@@ -22,7 +22,7 @@ impl Table {
     pub(in super::super) fn new(values: Vec<f32>, width: usize, precision: Precision) -> Self {
         let rows = match precision {
             Precision::F32 => Rows::F32(values),
-            _ => Rows::F16(values.into_iter().map(f16::of).collect()),
+            _ => Rows::F16(f16::all_of(&values)),
         };
         Self { width, rows }
     }
