@@ -38,7 +38,7 @@ pub(super) const GROUPS: usize = BLOCK / GROUP;
 /// Blocks of a tile that stay near while all rows of a batch are multiplied with them.
 const NEAR: usize = 16;
 
-/// Blocks of a batch that a thread rounds at a time: a microsecond of work.
+/// Blocks of a batch that a thread rounds at a time: some microseconds of work.
 const ROUNDED: usize = 256;
 
 /// The largest value of a row's block in steps of its scale.
