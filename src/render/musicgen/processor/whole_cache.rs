@@ -161,10 +161,10 @@ impl Work {
     /// The scores of the positions; behind the last one there is nothing to be heard.
     #[inline(always)]
     fn score(&mut self, key_scales: &[f32], scale: f32, beyond: i32, positions: usize) {
-        self.scores.resize(key_scales.len() / TOGETHER, [[0.0; LANES]; TOGETHER / LANES]);
+        self.scores.resize(key_scales.len() / TOGETHER, [[0.0; LANES]; TILES]);
         let tiles = self.scores.as_flattened_mut();
-        for ((scores, dots), key_scales) in tiles.iter_mut().zip(&self.dots).zip(key_scales.as_chunks().0) {
-            let key_scales: &[f32; LANES] = key_scales;
+        let key_scales = key_scales.as_chunks::<LANES>().0;
+        for ((scores, dots), key_scales) in tiles.iter_mut().zip(&self.dots).zip(key_scales) {
             for ((score, dot), key_scale) in scores.iter_mut().zip(dots).zip(key_scales) {
                 *score = (dot - beyond) as f32 * (key_scale * scale);
             }
