@@ -225,11 +225,10 @@ impl Rows {
                     || {
                         for (place, blocks) in (part * places..).zip(blocks.chunks_exact_mut(size)) {
                             for (block, row) in blocks.iter_mut().zip(rows.chunks_exact(ins)) {
-                                let row = &row[place * BLOCK..];
-                                let mut values = [0.0; BLOCK];
-                                let count = row.len().min(BLOCK);
-                                values[..count].copy_from_slice(&row[..count]);
-                                *block = round(&values, bits);
+                                *block = match row[place * BLOCK..].first_chunk() {
+                                    Some(values) => round(values, bits),
+                                    None => round(&padded(&row[place * BLOCK..]), bits),
+                                };
                             }
                         }
                     },
@@ -241,12 +240,25 @@ impl Rows {
 }
 
 #[inline(always)]
-fn round(block: &[f32; BLOCK], bits: usize) -> Block {
-    let largest = largest(block);
+fn round(values: &[f32; BLOCK], bits: usize) -> Block {
+    let largest = largest(values);
     let steps = if largest < NOTHING { 0.0 } else { STEPS / largest };
-    let whole = block.map(|value| whole(value * steps));
-    let sum: i32 = whole.iter().sum();
-    Block { quants: whole.map(|whole| whole as i8), scale: largest / STEPS, start: -shift(bits) * sum }
+    let mut quants = [0; BLOCK];
+    let mut sum = 0;
+    // Not by `map`, which is not compiled for wide registers.
+    for (quant, value) in quants.iter_mut().zip(values) {
+        let whole = whole(value * steps);
+        sum += whole;
+        *quant = whole as i8;
+    }
+    Block { quants, scale: largest / STEPS, start: -shift(bits) * sum }
+}
+
+/// The last values of a row, followed by zeros.
+fn padded(values: &[f32]) -> [f32; BLOCK] {
+    let mut padded = [0.0; BLOCK];
+    padded[..values.len()].copy_from_slice(values);
+    padded
 }
 
 #[cfg(test)]

@@ -19,9 +19,17 @@ pub(super) struct Tile<'a, const BITS: usize> {
     pub(super) scales: &'a [[bf16; LANES]],
 }
 
-/// Sums of some groups each, in which four bytes of each lane are multiplied with four values, none of them -128.
-/// Meanwhile it fetches what is worked on later.
-pub(super) fn dots(groups: &[Vector], values: &[[i8; GROUP]], ahead: &[Vector], sums: &mut [[i32; LANES]]) {
+/// Tiles whose groups stand side by side: their sums need not wait for each other.
+pub(super) const TILES: usize = 4;
+
+/// Sums of the products of four bytes of each lane of a group with four values, none of them -128. Meanwhile it fetches what is worked
+/// on later.
+pub(super) fn dots(
+    groups: &[[Vector; TILES]],
+    values: &[[i8; GROUP]],
+    ahead: &[[Vector; TILES]],
+    sums: &mut [[i32; LANES]; TILES],
+) {
     #[cfg(target_arch = "x86_64")]
     {
         if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni") {
@@ -36,10 +44,10 @@ pub(super) fn dots(groups: &[Vector], values: &[[i8; GROUP]], ahead: &[Vector], 
     dots_plain(groups, values, sums);
 }
 
-fn dots_plain(groups: &[Vector], values: &[[i8; GROUP]], sums: &mut [[i32; LANES]]) {
-    for (groups, sums) in groups.chunks_exact(values.len()).zip(sums) {
-        *sums = [0; LANES];
-        for (group, values) in groups.iter().zip(values) {
+fn dots_plain(groups: &[[Vector; TILES]], values: &[[i8; GROUP]], sums: &mut [[i32; LANES]; TILES]) {
+    *sums = [[0; LANES]; TILES];
+    for (groups, values) in groups.iter().zip(values) {
+        for (group, sums) in groups.iter().zip(&mut *sums) {
             for (sum, bytes) in sums.iter_mut().zip(group.0.as_chunks::<GROUP>().0) {
                 for (byte, value) in bytes.iter().zip(values) {
                     *sum += i32::from(*byte) * i32::from(*value);
@@ -105,16 +113,15 @@ mod x86 {
         _mm256_cvtepu16_epi32, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16,
         _mm256_mul_ps, _mm256_or_si256, _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32,
         _mm256_set1_ps, _mm256_sign_epi8, _mm256_slli_epi32, _mm256_srli_epi32, _mm256_storeu_ps,
-        _mm256_storeu_si256, _mm256_xor_si256, _mm512_add_ps, _mm512_and_si512, _mm512_castsi512_ps,
-        _mm512_cvtepi32_ps, _mm512_cvtepu16_epi32, _mm512_dpbusd_epi32, _mm512_loadu_ps, _mm512_loadu_si512,
-        _mm512_mul_ps, _mm512_or_si512, _mm512_set1_epi32, _mm512_set1_ps, _mm512_slli_epi32,
-        _mm512_srli_epi32, _mm512_storeu_ps, _mm512_storeu_si512,
+        _mm256_storeu_si256, _mm256_xor_si256, _mm512_add_epi32, _mm512_add_ps, _mm512_and_si512,
+        _mm512_castsi512_ps, _mm512_cvtepi32_ps, _mm512_cvtepu16_epi32, _mm512_dpbusd_epi32, _mm512_loadu_ps,
+        _mm512_loadu_si512, _mm512_mul_ps, _mm512_or_si512, _mm512_set1_epi32, _mm512_set1_ps,
+        _mm512_slli_epi32, _mm512_srli_epi32, _mm512_storeu_ps, _mm512_storeu_si512,
     };
-    use std::slice;
 
     use half::bf16;
 
-    use super::{Block, GROUP, LANES, Tile, Vector, shift};
+    use super::{Block, GROUP, LANES, TILES, Tile, Vector, shift};
 
     /// Bytes. What the processor fetches by itself ends with a page of 4 KiB.
     const AHEAD: usize = 8 << 10;
@@ -172,69 +179,65 @@ mod x86 {
         }
     }
 
-    /// Four sums at once need not wait for each other.
+    /// Every other group has sums of its own, which need not wait either.
     #[target_feature(enable = "avx512f,avx512vnni")]
     pub(super) fn dots_vnni(
-        groups: &[Vector],
+        groups: &[[Vector; TILES]],
         values: &[[i8; GROUP]],
-        ahead: &[Vector],
-        sums: &mut [[i32; LANES]],
+        ahead: &[[Vector; TILES]],
+        out: &mut [[i32; LANES]; TILES],
     ) {
-        let (fours, ones) = sums.as_chunks_mut::<4>();
+        let mut even = [_mm512_set1_epi32(0); TILES];
+        let mut odd = even;
         let mut ahead = ahead.iter();
-        let (many, few) = groups.split_at(fours.len() * 4 * values.len());
-        for (groups, sums) in many.chunks_exact(4 * values.len()).zip(fours) {
-            dots_together(groups, values, &mut ahead, sums);
+        let mut work = groups.iter().zip(values);
+        while let Some((groups, values)) = work.next() {
+            ahead.next().into_iter().flatten().for_each(|group| fetch(group));
+            add_dots(groups, *values, &mut even);
+            if let Some((groups, values)) = work.next() {
+                ahead.next().into_iter().flatten().for_each(|group| fetch(group));
+                add_dots(groups, *values, &mut odd);
+            }
         }
-        for (groups, sums) in few.chunks_exact(values.len()).zip(ones.as_chunks_mut::<1>().0) {
-            dots_together(groups, values, &mut ahead, sums);
+        for ((out, even), odd) in out.iter_mut().zip(even).zip(odd) {
+            // SAFETY: there is room for sixteen, and no alignment is asked for.
+            unsafe { _mm512_storeu_si512(out.as_mut_ptr().cast(), _mm512_add_epi32(even, odd)) };
         }
     }
 
     #[target_feature(enable = "avx512f,avx512vnni")]
     #[inline]
-    fn dots_together<const SUMS: usize>(
-        groups: &[Vector],
-        values: &[[i8; GROUP]],
-        ahead: &mut slice::Iter<'_, Vector>,
-        out: &mut [[i32; LANES]; SUMS],
-    ) {
-        let mut sums = [_mm512_set1_epi32(0); SUMS];
-        for (place, values) in values.iter().enumerate() {
-            let four = _mm512_set1_epi32(i32::from_le_bytes(values.map(|value| value as u8)));
-            ahead.take(SUMS).for_each(|group| fetch(group));
-            for (sum, groups) in sums.iter_mut().zip(groups.chunks_exact(groups.len() / SUMS)) {
-                *sum = _mm512_dpbusd_epi32(*sum, load_64(&groups[place]), four);
-            }
-        }
-        for (out, sum) in out.iter_mut().zip(sums) {
-            // SAFETY: there is room for sixteen, and no alignment is asked for.
-            unsafe { _mm512_storeu_si512(out.as_mut_ptr().cast(), sum) };
+    fn add_dots(groups: &[Vector; TILES], values: [i8; GROUP], sums: &mut [__m512i; TILES]) {
+        let four = _mm512_set1_epi32(i32::from_le_bytes(values.map(|value| value as u8)));
+        for (sum, group) in sums.iter_mut().zip(groups) {
+            *sum = _mm512_dpbusd_epi32(*sum, load_64(group), four);
         }
     }
 
     /// What a group adds to the sum beyond its products, 128 times the values, is added here too.
     #[target_feature(enable = "avx2")]
     pub(super) fn dots_avx2(
-        groups: &[Vector],
+        groups: &[[Vector; TILES]],
         values: &[[i8; GROUP]],
-        ahead: &[Vector],
-        sums: &mut [[i32; LANES]],
+        ahead: &[[Vector; TILES]],
+        out: &mut [[i32; LANES]; TILES],
     ) {
         let mut ahead = ahead.iter();
         let beyond: i32 = values.as_flattened().iter().map(|value| i32::from(*value)).sum();
-        for (groups, sums) in groups.chunks_exact(values.len()).zip(sums) {
-            let mut halves = [_mm256_set1_epi32(shift(8) * beyond); 2];
-            for (group, values) in groups.iter().zip(values) {
-                ahead.next().into_iter().for_each(|group| fetch(group));
-                let values = _mm256_set1_epi32(i32::from_le_bytes(values.map(|value| value as u8)));
-                for (half, bytes) in halves.iter_mut().zip(load_32(group)) {
-                    *half = _mm256_add_epi32(*half, products::<8>(bytes, values));
+        let mut sums = [[_mm256_set1_epi32(shift(8) * beyond); 2]; TILES];
+        for (groups, values) in groups.iter().zip(values) {
+            ahead.next().into_iter().flatten().for_each(|group| fetch(group));
+            let values = _mm256_set1_epi32(i32::from_le_bytes(values.map(|value| value as u8)));
+            for (sums, group) in sums.iter_mut().zip(groups) {
+                for (sum, bytes) in sums.iter_mut().zip(load_32(group)) {
+                    *sum = _mm256_add_epi32(*sum, products::<8>(bytes, values));
                 }
             }
-            for (sums, half) in sums.as_chunks_mut::<8>().0.iter_mut().zip(halves) {
+        }
+        for (out, sums) in out.iter_mut().zip(sums) {
+            for (out, sum) in out.as_chunks_mut::<8>().0.iter_mut().zip(sums) {
                 // SAFETY: there is room for eight, and no alignment is asked for.
-                unsafe { _mm256_storeu_si256(sums.as_mut_ptr().cast(), half) };
+                unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), sum) };
             }
         }
     }
@@ -461,37 +464,39 @@ mod tests {
     #[test]
     fn the_instructions_change_no_sum() {
         let mut random = Random::new(7);
-        // Six sums of three groups: four go together, two by themselves.
         let mut vector = |_| Vector(std::array::from_fn(|_| random.below(256) as u8));
-        let groups: Vec<Vector> = (0..18).map(&mut vector).collect();
+        let groups: [[Vector; TILES]; 3] = std::array::from_fn(|_| std::array::from_fn(&mut vector));
         for values in
             [[[127; GROUP]; 3], [[-127; GROUP]; 3], [[3, -7, 0, 90], [1, 2, 127, -127], [-5, 5, 60, 0]]]
         {
-            let naive = |place: usize, lane: usize| -> i32 {
-                let products = (0..12).map(|at| {
-                    let byte = groups[place * 3 + at / 4].0[lane * 4 + at % 4];
-                    i32::from(byte) * i32::from(values[at / 4][at % 4])
-                });
-                products.sum()
-            };
-            let expected: [[i32; LANES]; 6] =
-                std::array::from_fn(|place| std::array::from_fn(|lane| naive(place, lane)));
-            let mut found = [[1; LANES]; 6];
-            dots_plain(&groups, &values, &mut found);
-            assert_eq!(found, expected);
-            #[cfg(target_arch = "x86_64")]
-            for ahead in [&[], &groups[..]] {
-                if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni") {
-                    found = [[1; LANES]; 6];
-                    // SAFETY: the processor has what the function is compiled for.
-                    unsafe { x86::dots_vnni(&groups, &values, ahead, &mut found) };
-                    assert_eq!(found, expected);
-                }
-                if is_x86_feature_detected!("avx2") {
-                    found = [[1; LANES]; 6];
-                    // SAFETY: the processor has what the function is compiled for.
-                    unsafe { x86::dots_avx2(&groups, &values, ahead, &mut found) };
-                    assert_eq!(found, expected);
+            for count in 0..=3 {
+                let (groups, values) = (&groups[..count], &values[..count]);
+                let naive = |tile: usize, lane: usize| -> i32 {
+                    let products = (0..4 * count).map(|at| {
+                        let byte = groups[at / 4][tile].0[lane * 4 + at % 4];
+                        i32::from(byte) * i32::from(values[at / 4][at % 4])
+                    });
+                    products.sum()
+                };
+                let expected: [[i32; LANES]; TILES] =
+                    std::array::from_fn(|tile| std::array::from_fn(|lane| naive(tile, lane)));
+                let mut found = [[1; LANES]; TILES];
+                dots_plain(groups, values, &mut found);
+                assert_eq!(found, expected);
+                #[cfg(target_arch = "x86_64")]
+                for ahead in [&[], groups] {
+                    if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni") {
+                        found = [[1; LANES]; TILES];
+                        // SAFETY: the processor has what the function is compiled for.
+                        unsafe { x86::dots_vnni(groups, values, ahead, &mut found) };
+                        assert_eq!(found, expected);
+                    }
+                    if is_x86_feature_detected!("avx2") {
+                        found = [[1; LANES]; TILES];
+                        // SAFETY: the processor has what the function is compiled for.
+                        unsafe { x86::dots_avx2(groups, values, ahead, &mut found) };
+                        assert_eq!(found, expected);
+                    }
                 }
             }
         }
