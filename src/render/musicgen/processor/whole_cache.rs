@@ -103,9 +103,9 @@ impl WholeCache {
         for (tiles, whole) in self.keys[block * groups..][..groups].iter_mut().zip(whole.as_chunks().0) {
             tiles[position / LANES].0.as_chunks_mut::<GROUP>().0[position % LANES] = whole.map(positive);
         }
-        let parts = self.head_dim.div_ceil(COLUMNS);
         self.value_scales[place] = round(value, &mut whole);
-        let parts = self.values[block * parts * GROUPS..][..parts * GROUPS].chunks_mut(GROUPS);
+        let groups = self.head_dim.div_ceil(COLUMNS) * GROUPS;
+        let parts = self.values[block * groups..][..groups].chunks_mut(GROUPS);
         for (groups, whole) in parts.zip(whole.as_chunks::<COLUMNS>().0) {
             let tiles = &mut groups[position / GROUP];
             for (tile, whole) in tiles.iter_mut().zip(whole.as_chunks::<LANES>().0) {
