@@ -263,7 +263,7 @@ mod tests {
     fn a_query_finds_what_the_textbook_says() {
         let mut random = Random::new(6);
         for head_dim in [64, 24, 80, 8, 128] {
-            let (heads, positions) = (2, 37);
+            let (heads, positions) = (2, 150);
             let mut rows = |count: usize| -> Vec<Vec<f32>> {
                 (0..count).map(|_| (0..heads * head_dim).map(|_| random.bipolar() * 2.0).collect()).collect()
             };
@@ -282,7 +282,7 @@ mod tests {
                     let own = |rows: &[Vec<f32>], count: usize| -> Vec<Vec<f32>> {
                         rows[..count].iter().map(|row| row[head * head_dim..][..head_dim].to_vec()).collect()
                     };
-                    for count in [1, 16, 20, positions] {
+                    for count in [1, 16, 20, 64, 65, positions] {
                         let query = &own(&queries, 1)[0];
                         let expected = naive(query, &own(&keys, count), &own(&values, count));
                         let (mut work, mut found) = (Attention::default(), vec![0.0; head_dim]);
