@@ -648,12 +648,12 @@ fn the_first_estimate_is_what_was_measured() {
     assert_eq!(first("2"), None, "two threads were not measured");
 }
 
-/// `mono` with its codec's codebooks left out, which the headers alone do not tell.
-fn without_codebooks(directory: &TempDir) -> PathBuf {
+/// `mono` with some of its tensors left out.
+fn without(directory: &TempDir, part: &str) -> PathBuf {
     let damaged = beside_the_weights(directory, "damaged");
     let bytes = fs::read(checkpoint("mono").join("model.safetensors")).unwrap();
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
-    let kept = tensors.iter().filter(|(name, _)| !name.contains("quantizer.layers.2"));
+    let kept = tensors.iter().filter(|(name, _)| !name.contains(part));
     fs::write(damaged.join("model.safetensors"), safetensors::serialize(kept, None).unwrap()).unwrap();
     damaged
 }
@@ -661,7 +661,8 @@ fn without_codebooks(directory: &TempDir) -> PathBuf {
 #[test]
 fn a_model_that_lacks_a_tensor_fails_its_jobs_and_says_which_one_to_those_who_may_know() {
     let directory = tempfile::tempdir().unwrap();
-    let damaged = without_codebooks(&directory);
+    // Of the codec, which the headers alone do not tell.
+    let damaged = without(&directory, "quantizer.layers.2");
     let service = Service::start(&directory, &damaged);
     let job = service.submit(&json!({"prompt": "calm piano", "duration_seconds": 2, "engine": "musicgen"}));
     let status = service.until(&job, is_final);
@@ -675,4 +676,24 @@ fn a_model_that_lacks_a_tensor_fails_its_jobs_and_says_which_one_to_those_who_ma
     assert_eq!(failed.status.code(), Some(1));
     let tensor = "model.safetensors has no tensor audio_encoder.quantizer.layers.2.codebook.embed, expected with shape [64, 16]";
     assert!(said(&failed).contains(tensor), "{}", said(&failed));
+}
+
+/// The half of the codec that hears sounds is read only for pieces that need it.
+#[test]
+fn a_model_that_cannot_hear_plays_and_fails_only_what_goes_on_from_a_sound() {
+    let directory = tempfile::tempdir().unwrap();
+    let deaf = without(&directory, "audio_encoder.encoder.layers.0.conv.bias");
+    let generate = |more: &[&str]| {
+        let piece = ["generate", "--prompt", "piano", "--duration", "2", "--engine", "musicgen", "--model"];
+        run(&directory, &[&piece[..], &[deaf.to_str().unwrap()], more].concat())
+    };
+    let plays = generate(&["--output", "first.wav"]);
+    assert!(plays.status.success(), "{}", said(&plays));
+    let check = run(&directory, &["models", "check", deaf.to_str().unwrap()]);
+    for failed in [generate(&["--continue-from", "first.wav", "--output", "second.wav"]), check] {
+        assert_eq!(failed.status.code(), Some(1));
+        let tensor = "model.safetensors has no tensor audio_encoder.encoder.layers.0.conv.bias";
+        assert!(said(&failed).contains(tensor), "{}", said(&failed));
+    }
+    assert!(!directory.path().join("second.wav").exists());
 }

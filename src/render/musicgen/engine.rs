@@ -197,6 +197,9 @@ struct Player {
 enum Fault {
     #[error("cancelled")]
     Cancelled,
+    /// A part of the model cannot be loaded.
+    #[error(transparent)]
+    Unusable(ModelError),
     #[error(transparent)]
     Model(#[from] ModelError),
     #[error(transparent)]
@@ -219,6 +222,16 @@ impl Player {
             let model = MusicGen::open(directory, &placement, &codec_device, &cancel)?;
             Ok(Loaded { model, batch: Batch::new(self.limits.at_once) })
         })
+    }
+
+    /// Why it could not be loaded, to those who asked for a section.
+    fn unusable(&self, error: ModelError) -> EngineError {
+        match error {
+            ModelError::Cancelled(_) | ModelError::Checkpoint(CheckpointError::Cancelled(_)) => {
+                EngineError::Cancelled
+            }
+            error => EngineError::Model { model: self.found.name.clone(), source: Box::new(error) },
+        }
     }
 
     fn play(
@@ -384,7 +397,8 @@ fn tokens_of(sound: &Pcm, model: &MusicGen, watch: &dyn Watch) -> Result<Codes, 
     let from = sound.frames() - frames * codec.hop();
     let planes = sound.into_planes().into_iter().map(|plane| plane[from..].to_vec()).collect();
     let sound = Pcm::new(spec, planes).map_err(CodecError::from)?;
-    let codes = model.codec.encode(&sound, &mut |_| watch.progress(0.0))?;
+    let encoder = model.encoder(&Heard(watch)).map_err(Fault::Unusable)?;
+    let codes = encoder.encode(&sound, &mut |_| watch.progress(0.0))?;
     // All lists are equally long: the codec gives one token for each frame.
     Ok(Codes::from_fn(codes.len(), |codebook| codes[codebook].clone()))
 }
@@ -504,16 +518,12 @@ impl Engine for Player {
         if watch.progress(0.0).is_break() {
             return Err(EngineError::Cancelled);
         }
-        let loaded = self.load(watch).map_err(|error| match error {
-            ModelError::Cancelled(_) | ModelError::Checkpoint(CheckpointError::Cancelled(_)) => {
-                EngineError::Cancelled
-            }
-            error => EngineError::Model { model: self.found.name.clone(), source: Box::new(error) },
-        })?;
+        let loaded = self.load(watch).map_err(|error| self.unusable(error))?;
         self.play(&loaded, section, before, watch).map_err(|fault| match fault {
             Fault::Cancelled
             | Fault::Codec(CodecError::Cancelled(_))
             | Fault::Convert(ConvertError::Cancelled(_)) => EngineError::Cancelled,
+            Fault::Unusable(error) => self.unusable(error),
             fault => EngineError::Failed {
                 engine: NAME.to_owned(),
                 section: section

@@ -1,18 +1,25 @@
 //! A MusicGen as a whole: from a directory to tokens and sound.
 
-use std::{ops::ControlFlow, panic::resume_unwind, path::Path, sync::Arc, thread};
+use std::{
+    ops::ControlFlow,
+    panic::resume_unwind,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+};
 
 use candle_core::Device;
 
 use super::{
     ModelError,
     checkpoint::{Checkpoint, Extent},
-    codec::Codec,
+    codec::{Codec, Encoder},
     condition::{Branches, Conditioner, Prompt},
     config::Config,
     decoder::Decoder,
     kept::Kept,
     precision::{Kernels, Precision},
+    slot::Slot,
     tensors::{CODEC, stored_name, tensors},
     text::{TextEncoder, TextTokenizer},
     weights::{CodecWeights, Placement, Weights},
@@ -26,8 +33,12 @@ pub struct MusicGen {
     pub config: Config,
     /// Text to tokens.
     pub language: Arc<LanguageModel>,
-    /// Tokens to sound, and back.
+    /// Tokens to sound.
     pub codec: Codec,
+    /// Sound to tokens; loaded when a piece first goes on from a sound.
+    encoder: Slot<(), Encoder>,
+    directory: PathBuf,
+    codec_device: Device,
 }
 
 impl MusicGen {
@@ -44,23 +55,34 @@ impl MusicGen {
         let config = Config::open(directory)?;
         let checkpoint = Checkpoint::open(directory)?;
         // Not in the pool of threads that compute: others may be playing there.
+        let shape = config.codec.clone();
         let (language, codec) = thread::scope(|scope| {
-            let codec = scope.spawn(|| load_codec(&checkpoint, &config, codec_device, cancel));
+            let weights = CodecWeights { checkpoint: &checkpoint, device: codec_device, cancel };
+            let codec = scope.spawn(move || Codec::load(shape, &weights));
             let language = LanguageModel::load(&checkpoint, &config, placement, cancel);
             (language, codec.join())
         });
         let codec = codec.unwrap_or_else(|panic| resume_unwind(panic));
-        Ok(Self { language: Arc::new(language?), codec: codec?, config })
+        Ok(Self {
+            language: Arc::new(language?),
+            codec: codec?,
+            encoder: Slot::default(),
+            directory: directory.to_owned(),
+            codec_device: codec_device.clone(),
+            config,
+        })
     }
-}
 
-fn load_codec(
-    checkpoint: &Checkpoint,
-    config: &Config,
-    device: &Device,
-    cancel: &dyn Cancel,
-) -> Result<Codec, ModelError> {
-    Codec::load(config.codec.clone(), &CodecWeights { checkpoint, device, cancel })
+    /// The other half of the codec, sound to tokens, loaded now unless it is already.
+    ///
+    /// # Errors
+    /// As [`MusicGen::open`].
+    pub fn encoder(&self, cancel: &dyn Cancel) -> Result<Arc<Encoder>, ModelError> {
+        self.encoder.get(&(), cancel, || {
+            let checkpoint = Checkpoint::open(&self.directory)?;
+            self.codec.encoder(&CodecWeights { checkpoint: &checkpoint, device: &self.codec_device, cancel })
+        })
+    }
 }
 
 /// Text encoder, projections and decoder of a model, loaded. Used by any number of threads at once.
@@ -140,6 +162,7 @@ pub fn check(
     for wanted in tensors(&config) {
         checkpoint.expect(stored_name(&checkpoint, &wanted.name), &wanted.shape)?;
     }
-    drop(load_codec(&checkpoint, &config, &Device::Cpu, &Never)?);
+    let weights = CodecWeights { checkpoint: &checkpoint, device: &Device::Cpu, cancel: &Never };
+    drop(Codec::load(config.codec, &weights)?.encoder(&weights)?);
     Ok(checkpoint.check(progress)?)
 }

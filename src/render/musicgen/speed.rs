@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{self, ErrorKind, Write},
     path::{Path, PathBuf},
+    sync::Once,
 };
 
 use serde::{Deserialize, Serialize};
@@ -70,7 +71,11 @@ fn read(directory: &Path) -> Speeds {
         Err(error) => Err(error),
     };
     speeds.unwrap_or_else(|error| {
-        tracing::warn!(%error, file = %file.display(), "what was measured of the model cannot be read; measure again");
+        // It is read for every request; once is enough to hear of it.
+        static WARNED: Once = Once::new();
+        WARNED.call_once(|| {
+            tracing::warn!(%error, file = %file.display(), "what was measured of the model cannot be read; measure again");
+        });
         Speeds::default()
     })
 }

@@ -23,6 +23,7 @@ use crate::{
 
 mod config;
 mod conv;
+mod encoder;
 mod kernels;
 mod lstm;
 mod memory;
@@ -41,24 +42,24 @@ mod weights;
 mod tests;
 
 pub use config::Config;
+pub use encoder::Encoder;
 pub use memory::{Held, Memory};
 pub use stream::Decoder;
 pub use weights::Weights;
 
 use quantizer::Quantizer;
 use stack::Stack;
-use stream::Encoder;
 
 /// Frames of tokens that are worked on at once: about 100 MB at the sizes of MusicGen, and a second of sound
 /// between two questions whether to go on.
 const FRAMES_AT_ONCE: usize = 50;
 
-/// A codec with its weights. Clones share them.
+/// A codec with the weights that turn tokens to sound; those that turn sound to tokens are an [`Encoder`] of their own.
+/// Clones share them.
 #[derive(Clone, Debug)]
 pub struct Codec {
     config: Config,
     quantizer: Quantizer,
-    encoder: Stack,
     decoder: Stack,
 }
 
@@ -69,9 +70,8 @@ impl Codec {
     /// When a tensor cannot be had.
     pub fn load<W: Weights>(config: Config, weights: &W) -> Result<Self, W::Error> {
         let quantizer = Quantizer::load(&config, weights)?;
-        let encoder = Stack::encoder(&config, weights)?;
         let decoder = Stack::decoder(&config, weights)?;
-        Ok(Self { config, quantizer, encoder, decoder })
+        Ok(Self { config, quantizer, decoder })
     }
 
     /// Its shape.
@@ -121,41 +121,12 @@ impl Codec {
         })
     }
 
-    /// Codes sound at the rate of the codec: one list of tokens per codebook, interleaved if there are more
-    /// channels than one, each as long as the sound has frames of [`Config::hop`] samples, a begun one
-    /// counted.
-    ///
-    /// `progress` is asked about once for a second of sound whether to go on, and told what share is done.
+    /// Reads the weights of the other half.
     ///
     /// # Errors
-    /// When the sound has another rate, `progress` breaks, or the device fails.
-    pub fn encode(
-        &self,
-        sound: &Pcm,
-        progress: &mut dyn FnMut(f64) -> ControlFlow<()>,
-    ) -> Result<Vec<Vec<u32>>, CodecError> {
-        let (found, expected) = (sound.rate(), self.config.rate());
-        if found != expected {
-            return Err(CodecError::Rate { found, expected });
-        }
-        let mut encoder = self.encoder(sound.spec().channels);
-        let mut tokens = vec![Vec::new(); sound.spec().channels * encoder.codebooks];
-        for piece in pieces(sound.frames(), FRAMES_AT_ONCE * self.config.hop()) {
-            go_on(progress, piece.start, sound.frames())?;
-            let last = piece.end == sound.frames();
-            let planes: Vec<&[f32]> = sound.planes().iter().map(|plane| &plane[piece.clone()]).collect();
-            append(&mut tokens, encoder.push(&planes, last)?);
-        }
-        Ok(tokens)
-    }
-
-    fn encoder(&self, channels: usize) -> Encoder {
-        Encoder {
-            codebooks: self.config.encoding_quantizers(),
-            device: self.quantizer.device(),
-            quantizer: self.quantizer.clone(),
-            stacks: vec![self.encoder.clone(); channels],
-        }
+    /// When a tensor cannot be had.
+    pub fn encoder<W: Weights>(&self, weights: &W) -> Result<Encoder, W::Error> {
+        Encoder::load(self.config.clone(), self.quantizer.clone(), weights)
     }
 }
 

@@ -1,6 +1,6 @@
-//! Coding and decoding as the signal comes.
+//! Decoding as the tokens come.
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 
 use super::{
     CodecError, Memory,
@@ -100,39 +100,6 @@ impl Decoder {
             }
         }
         Ok(expected)
-    }
-}
-
-/// Sound to tokens, piece by piece.
-#[derive(Clone, Debug)]
-pub(super) struct Encoder {
-    pub(super) quantizer: Quantizer,
-    /// Codebooks given for each channel.
-    pub(super) codebooks: usize,
-    pub(super) device: Device,
-    /// One for each channel.
-    pub(super) stacks: Vec<Stack>,
-}
-
-impl Encoder {
-    /// Takes more samples of every channel and gives the frames that are ready, one list of tokens per
-    /// codebook. With `last` the sound ends.
-    pub(super) fn push(&mut self, planes: &[&[f32]], last: bool) -> Result<Vec<Vec<u32>>, CodecError> {
-        let channels = self.stacks.len();
-        let mut tokens = vec![Vec::new(); channels * self.codebooks];
-        for (channel, (stack, plane)) in self.stacks.iter_mut().zip(planes).enumerate() {
-            let rows = match plane.len() {
-                0 => None,
-                n => Some(Tensor::from_slice(plane, (n, 1), &self.device)?),
-            };
-            if let Some(latents) = stack.push(rows, last)? {
-                let coded = self.quantizer.encode(&latents, self.codebooks)?;
-                for (slot, coded) in tokens.iter_mut().skip(channel).step_by(channels).zip(coded) {
-                    *slot = coded;
-                }
-            }
-        }
-        Ok(tokens)
     }
 }
 

@@ -40,6 +40,10 @@ fn codec(config: &Value) -> Codec {
     Codec::load(Config::from_json(config).unwrap(), &Drawn { parametrized: false }).unwrap()
 }
 
+fn encoder(codec: &Codec) -> Encoder {
+    codec.encoder(&Drawn { parametrized: false }).unwrap()
+}
+
 /// The structure of MusicGen's codec, small.
 fn small() -> Value {
     json!({
@@ -174,19 +178,19 @@ fn the_sound_of_a_frame_comes_four_frames_later() {
 #[test]
 fn an_encoder_gives_the_same_tokens_whatever_the_pieces() {
     for codec in kinds() {
-        let hop = codec.config().hop();
+        let (encoder, hop) = (encoder(&codec), codec.config().hop());
         for samples in [1, 2, hop - 1, hop, hop + 1, 2 * hop, 5 * hop + 3, (FRAMES_AT_ONCE + 2) * hop + 17] {
             let sound = noise(1, samples, codec.config().rate());
-            let mut encoder = codec.encoder(1);
-            let whole = encoder.push(&[&sound.planes()[0]], true).unwrap();
+            let mut encoding = encoder.begin(1);
+            let whole = encoding.push(&[&sound.planes()[0]], true).unwrap();
             assert!(whole.iter().all(|tokens| tokens.len() == samples.div_ceil(hop)));
-            assert_eq!(codec.encode(&sound, &mut go).unwrap(), whole, "{samples} samples");
-            let mut encoder = codec.encoder(1);
+            assert_eq!(encoder.encode(&sound, &mut go).unwrap(), whole, "{samples} samples");
+            let mut encoding = encoder.begin(1);
             let mut found = vec![Vec::new(); whole.len()];
             for piece in sound.planes()[0].chunks(hop / 2 + 3) {
-                append(&mut found, encoder.push(&[piece], false).unwrap());
+                append(&mut found, encoding.push(&[piece], false).unwrap());
             }
-            append(&mut found, encoder.push(&[&[]], true).unwrap());
+            append(&mut found, encoding.push(&[&[]], true).unwrap());
             assert_eq!(found, whole, "{samples} samples of {:?}", codec.config());
         }
     }
@@ -195,16 +199,16 @@ fn an_encoder_gives_the_same_tokens_whatever_the_pieces() {
 #[test]
 fn the_codebooks_of_left_and_right_are_interleaved() {
     let codec = codec(&small());
-    let quantizers = codec.config().quantizers();
+    let (encoder, quantizers) = (encoder(&codec), codec.config().quantizers());
     let sound = noise(2, 7 * codec.config().hop(), codec.config().rate());
-    let tokens = codec.encode(&sound, &mut go).unwrap();
+    let tokens = encoder.encode(&sound, &mut go).unwrap();
     assert_eq!(tokens.len(), 2 * quantizers);
     let decoded = codec.decode(&tokens, 2, &mut go).unwrap();
     for channel in 0..2 {
         let alone = Spec { channels: 1, ..sound.spec() };
         let plane = Pcm::new(alone, vec![sound.planes()[channel].clone()]).unwrap();
         let mine: Vec<Vec<u32>> = tokens.iter().skip(channel).step_by(2).cloned().collect();
-        assert_eq!(codec.encode(&plane, &mut go).unwrap(), mine);
+        assert_eq!(encoder.encode(&plane, &mut go).unwrap(), mine);
         assert_eq!(codec.decode(&mine, 1, &mut go).unwrap().planes()[0], decoded.planes()[channel]);
     }
 }
@@ -224,7 +228,7 @@ fn nothing_is_coded_as_nothing() {
     let quantizers = codec.config().quantizers();
     assert_eq!(codec.decode(&vec![Vec::new(); quantizers], 1, &mut go).unwrap().frames(), 0);
     let silence = noise(1, 0, codec.config().rate());
-    assert_eq!(codec.encode(&silence, &mut go).unwrap(), vec![Vec::<u32>::new(); quantizers]);
+    assert_eq!(encoder(&codec).encode(&silence, &mut go).unwrap(), vec![Vec::<u32>::new(); quantizers]);
 }
 
 #[test]
@@ -245,7 +249,7 @@ fn tokens_that_are_not_of_the_codec_are_refused() {
     wrong[1][2] = 16;
     assert_eq!(refused(&wrong, 1), "token 16 in frame 2 of codebook 1: the codebook has 16");
     let other = noise(1, 100, SampleRate(44_100));
-    assert!(codec.encode(&other, &mut go).unwrap_err().to_string().contains("44100 Hz"));
+    assert!(encoder(&codec).encode(&other, &mut go).unwrap_err().to_string().contains("44100 Hz"));
 }
 
 #[test]
@@ -265,6 +269,7 @@ fn a_break_is_heard_within_a_second_of_sound() {
 struct Reference {
     name: String,
     codec: Codec,
+    encoder: Encoder,
     golden: HashMap<String, Tensor>,
 }
 
@@ -278,9 +283,11 @@ impl Reference {
         let config = musicgen::config::Config::open(directory).unwrap();
         let checkpoint = Checkpoint::open(directory).unwrap();
         let weights = CodecWeights { checkpoint: &checkpoint, device: &Device::Cpu, cancel: &Never };
+        let codec = Codec::load(config.codec, &weights).unwrap();
         Self {
             name: directory.file_name().unwrap().to_string_lossy().into_owned(),
-            codec: Codec::load(config.codec, &weights).unwrap(),
+            encoder: codec.encoder(&weights).unwrap(),
+            codec,
             golden: candle_core::safetensors::load(directory.join("golden.safetensors"), &Device::Cpu)
                 .unwrap(),
         }
@@ -320,7 +327,7 @@ fn samples_become_the_tokens_of_the_reference() {
     for reference in Reference::all() {
         for (case, codes, audio) in reference.cases("encode") {
             assert_eq!(
-                reference.codec.encode(&audio, &mut go).unwrap(),
+                reference.encoder.encode(&audio, &mut go).unwrap(),
                 codes,
                 "{case} of {}",
                 reference.name
@@ -328,7 +335,7 @@ fn samples_become_the_tokens_of_the_reference() {
             let expected = &reference.golden[&format!("{case}.latents")];
             for (channel, plane) in audio.planes().iter().enumerate() {
                 let rows = Tensor::from_slice(plane, (plane.len(), 1), &Device::Cpu).unwrap();
-                let latents = reference.codec.encoder.clone().push(Some(rows), true).unwrap().unwrap();
+                let latents = reference.encoder.stack().push(Some(rows), true).unwrap().unwrap();
                 let expected = match expected.rank() {
                     3 => expected.get(channel).unwrap(),
                     _ => expected.clone(),

@@ -72,7 +72,7 @@ impl Line {
             let channels = audio.dim(0).unwrap();
             if case.starts_with("encode") {
                 let sound = Pcm::new(Spec { rate, channels }, audio.to_vec2().unwrap()).unwrap();
-                let found = reference.codec.encode(&sound, &mut go).unwrap();
+                let found = reference.encoder.encode(&sound, &mut go).unwrap();
                 self.same("encode", &Codes::try_from(found).unwrap(), &codes);
             } else {
                 let whole = reference.codec.decode(codes.as_slices(), channels, &mut go).unwrap();

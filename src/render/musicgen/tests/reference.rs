@@ -16,7 +16,7 @@ use crate::{
     render::musicgen::{
         MusicGen,
         chroma::FollowedSound,
-        codec::Codec,
+        codec::{Codec, Encoder},
         codes::Codes,
         condition::{Branches, Prompt},
         config::Config,
@@ -40,6 +40,7 @@ pub(super) struct Reference {
     pub(super) config: Config,
     pub(super) model: Arc<LanguageModel>,
     pub(super) codec: Codec,
+    pub(super) encoder: Arc<Encoder>,
     pub(super) golden: HashMap<String, Tensor>,
     facts: Value,
 }
@@ -47,13 +48,14 @@ pub(super) struct Reference {
 impl Reference {
     pub(super) fn open(directory: &Path, precision: Precision, kernels: Kernels) -> Self {
         let placement = Placement { device: Device::Cpu, precision, kernels };
-        let MusicGen { config, language: model, codec } =
-            MusicGen::open(directory, &placement, &Device::Cpu, &Never).unwrap();
+        let model = MusicGen::open(directory, &placement, &Device::Cpu, &Never).unwrap();
+        let encoder = model.encoder(&Never).unwrap();
+        let MusicGen { config, language: model, codec, .. } = model;
         let golden =
             candle_core::safetensors::load(directory.join("golden.safetensors"), &Device::Cpu).unwrap();
         let facts = serde_json::from_slice(&fs::read(directory.join("golden.json")).unwrap()).unwrap();
         let name = directory.file_name().unwrap().to_string_lossy().into_owned();
-        Self { name, config, model, codec, golden, facts }
+        Self { name, config, model, codec, encoder, golden, facts }
     }
 
     pub(super) fn fact(&self, name: &str) -> &str {
