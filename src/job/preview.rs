@@ -30,7 +30,10 @@ struct State {
     /// The stream as far as it has come, in pieces of any length.
     blocks: Vec<Arc<[u8]>>,
     end: Option<End>,
-    wakers: Vec<Waker>,
+    /// Of readers that wait, by their numbers.
+    wakers: HashMap<u64, Waker>,
+    /// Readers that there have been.
+    readers: u64,
 }
 
 /// How it ended.
@@ -68,7 +71,9 @@ impl Preview {
 
     /// Follows it from the start.
     pub fn read(self: &Arc<Self>) -> Reader {
-        Reader { preview: Arc::clone(self), next: 0 }
+        let mut state = self.lock();
+        state.readers += 1;
+        Reader { preview: Arc::clone(self), number: state.readers, next: 0 }
     }
 
     fn write(&self, bytes: Vec<u8>) {
@@ -90,7 +95,7 @@ impl Preview {
         let wakers = std::mem::take(&mut state.wakers);
         drop(state);
         self.changed.notify_all();
-        wakers.into_iter().for_each(Waker::wake);
+        wakers.into_values().for_each(Waker::wake);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -106,21 +111,22 @@ impl fmt::Debug for Preview {
 }
 
 impl State {
-    /// What a reader gets that has read `next` blocks.
+    /// What a reader gets that has read `next` blocks, of which one may have been that it broke off.
     fn after(&self, next: usize) -> Poll<Option<Block>> {
         match (self.blocks.get(next), self.end) {
             (Some(block), _) => Poll::Ready(Some(Ok(Arc::clone(block)))),
-            (None, Some(End::Complete)) => Poll::Ready(None),
-            (None, Some(End::Broken)) => Poll::Ready(Some(Err(Broken))),
             (None, None) => Poll::Pending,
+            (None, Some(End::Broken)) if next == self.blocks.len() => Poll::Ready(Some(Err(Broken))),
+            (None, Some(_)) => Poll::Ready(None),
         }
     }
 }
 
-/// One who follows a [`Preview`]. Iterating waits for more; it ends behind the whole piece, or with [`Broken`].
+/// One who follows a [`Preview`]. Iterating waits for more; it ends behind the whole piece, or behind [`Broken`].
 #[derive(Debug)]
 pub struct Reader {
     preview: Arc<Preview>,
+    number: u64,
     next: usize,
 }
 
@@ -135,11 +141,15 @@ impl Reader {
             self.next += 1;
             return Poll::Ready(found);
         }
-        let waker = context.waker();
-        if !state.wakers.iter().any(|other| other.will_wake(waker)) {
-            state.wakers.push(waker.clone());
-        }
+        state.wakers.insert(self.number, context.waker().clone());
         Poll::Pending
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        // Its waker keeps a task in memory.
+        self.preview.lock().wakers.remove(&self.number);
     }
 }
 
@@ -236,6 +246,8 @@ mod tests {
         preview.break_off();
         let (bytes, broken) = all(reader);
         assert_eq!((bytes.len(), broken), (44, Some(Broken)));
+        let told: Vec<bool> = preview.read().map(|block| block.is_ok()).collect();
+        assert_eq!(told, [true, false], "it is told once");
     }
 
     #[test]
@@ -258,6 +270,20 @@ mod tests {
         preview.complete();
         assert_eq!(woken.0.load(Ordering::Relaxed), 2);
         assert_eq!(reader.poll_next(&context), Poll::Ready(None));
+    }
+
+    #[test]
+    fn a_reader_that_is_gone_keeps_no_task() {
+        struct Task;
+        impl Wake for Task {
+            fn wake(self: Arc<Self>) {}
+        }
+        let (preview, task) = (Arc::new(Preview::default()), Arc::new(Task));
+        let mut reader = preview.read();
+        assert!(reader.poll_next(&Context::from_waker(&Waker::from(Arc::clone(&task)))).is_pending());
+        assert_eq!(Arc::strong_count(&task), 2);
+        drop(reader);
+        assert_eq!(Arc::strong_count(&task), 1);
     }
 
     #[test]

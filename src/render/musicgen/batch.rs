@@ -8,7 +8,7 @@
 //! ```
 //!
 //! A piece joins and leaves between two steps; every one that is in gets a column in every step. What it becomes does not depend on
-//! the others. One that nobody waits for any more is dropped before the next step.
+//! the others. One that nobody wants any more is dropped before the next step, whether it has a place or not.
 
 use std::{
     collections::VecDeque,
@@ -102,6 +102,12 @@ impl Batch {
         }
         Ok(Going { news, _wanted: wanted })
     }
+
+    /// Pieces that wait for a place.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        lock(&self.queue).waiting.len()
+    }
 }
 
 impl Going {
@@ -162,16 +168,14 @@ impl Steps {
         }
     }
 
-    /// Drops what nobody waits for, and fills the places that are free. Whether there is anything to step; if not, the right to step is given up.
+    /// Drops what nobody wants, and fills the places that are free. Whether there is anything to step; if not, the right to step is given up.
     fn admit(&mut self, entries: &mut Vec<Entry>) -> bool {
         let wanted = |entry: &Entry| entry.wanted.strong_count() > 0;
         entries.retain(wanted);
         let mut queue = lock(&self.queue);
-        while entries.len() < self.places
-            && let Some(entry) = queue.waiting.pop_front()
-        {
-            entries.extend(Some(entry).filter(wanted));
-        }
+        queue.waiting.retain(wanted);
+        let free = self.places.saturating_sub(entries.len()).min(queue.waiting.len());
+        entries.extend(queue.waiting.drain(..free));
         queue.running = !entries.is_empty();
         self.given_up = entries.is_empty();
         !self.given_up

@@ -1,5 +1,7 @@
 //! The tokens of a piece: what the language model writes and the codec reads.
 
+use std::ops::Range;
+
 /// Tokens, codebook by codebook, all equally long. A stereo model's codebooks are interleaved: left 0, right 0, left 1, ...
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Codes(Vec<Vec<u32>>);
@@ -43,8 +45,15 @@ impl Codes {
     /// The frames from `first` on.
     #[must_use]
     pub fn from_frame(&self, first: usize) -> Self {
-        let first = first.min(self.frames());
-        Self(self.0.iter().map(|codebook| codebook[first..].to_vec()).collect())
+        self.part(first..self.frames())
+    }
+
+    /// Those of these frames that there are.
+    #[must_use]
+    pub fn part(&self, frames: Range<usize>) -> Self {
+        let end = frames.end.min(self.frames());
+        let start = frames.start.min(end);
+        Self(self.0.iter().map(|codebook| codebook[start..end].to_vec()).collect())
     }
 
     /// The last `frames` frames, or all when there are fewer.

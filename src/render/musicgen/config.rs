@@ -140,6 +140,11 @@ impl Config {
         Ok(Self { text, decoder, melody, codec })
     }
 
+    /// Whether what its codec makes of a sound are tokens for all of the model's codebooks, so that it can go on from a sound.
+    pub fn hears(&self) -> bool {
+        self.decoder.num_codebooks == self.codec.encoding_quantizers() * self.decoder.audio_channels
+    }
+
     /// Whether text is projected to the decoder's width, which it is unless the widths are equal.
     pub fn projects_text(&self) -> bool {
         self.text.d_model != self.decoder.hidden_size
@@ -275,6 +280,15 @@ mod tests {
         assert_eq!(config.decoder.pad_token(), 2048);
         assert!(config.projects_text() && config.melody.is_none());
         assert_eq!((config.codec.rate(), config.codec.quantizers()), (SampleRate(24_000), 29));
+    }
+
+    #[test]
+    fn a_sound_is_heard_with_a_token_for_every_codebook() {
+        // At its lowest bandwidth this codec has one codebook for each channel.
+        for (codebooks, hears) in [(4, false), (1, true)] {
+            let config = read(json!({"num_codebooks": codebooks}), &Value::Null).unwrap();
+            assert_eq!(config.hears(), hears, "{codebooks}");
+        }
     }
 
     #[test]

@@ -169,7 +169,7 @@ fn limits(settings: &Settings, found: &Found, config: &Config, checkpoint: &Chec
         notes: false,
         tokens: true,
         samples_a_model: true,
-        continues: true,
+        continues: config.hears(),
         follows_melody: config.melody.is_some(),
         memory_bytes: model::bytes(config, *precision, kernels)
             + model::codec_bytes(checkpoint)
@@ -247,7 +247,10 @@ impl Player {
         let known_samples = known.frames() * model.codec.config().hop();
         let hear = |more: &Pcm| watch.sound(*lead_frames, more);
         let mut voice = Voice::after(joint, model, self.limits.spec, known_samples, &hear)?;
-        voice.sing(known)?;
+        for from in (0..known.frames()).step_by(FRAMES_AT_ONCE) {
+            go_on(watch, 0.0)?;
+            voice.sing(&known.part(from..from + FRAMES_AT_ONCE))?;
+        }
         let (codes, stream) = write(loaded, spec, joint, *frames, watch, &mut voice)?;
         let Sung { mut planes, settled, decoder } = voice.finish()?;
         for plane in &mut planes {

@@ -24,7 +24,7 @@ use super::{
     processor::Matrix,
 };
 
-/// Changes whenever the form of the file does.
+/// Changes whenever the form of the file does, or a matrix is rounded to other blocks.
 const VERSION: &str = "timbre 3";
 
 /// How the files are called: this, the digest, a point, the precision.
@@ -33,13 +33,20 @@ const PREFIX: &str = "timbre-";
 /// What of a header goes into the digest: all of it, for any model.
 const HEADER_BYTES: u64 = 16 << 20;
 
-/// What is kept of a model, and what has been made of it in this run.
+/// What is kept of a model, and what a run takes of it.
 #[derive(Debug)]
 pub(super) struct Kept {
     file: PathBuf,
     precision: Precision,
     entries: BTreeMap<String, Entry>,
-    made: Mutex<Vec<(String, Arc<Matrix>)>>,
+    taken: Mutex<Taken>,
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    matrices: Vec<(String, Arc<Matrix>)>,
+    /// Whether one of them had to be made.
+    made: bool,
 }
 
 impl Kept {
@@ -56,7 +63,7 @@ impl Kept {
             tracing::warn!(%error, "what is kept of the model cannot be read, and is made anew");
             entries.clear();
         }
-        Ok(Self { file, precision, entries, made: Mutex::default() })
+        Ok(Self { file, precision, entries, taken: Mutex::default() })
     }
 
     /// Of all its matrices.
@@ -64,16 +71,27 @@ impl Kept {
         self.precision
     }
 
-    /// A matrix that is kept, `[outs, ins]`.
+    /// A matrix `[outs, ins]`, made when it is not kept.
     ///
     /// # Errors
-    /// When it is there, but cannot be read.
-    pub(super) fn matrix(
+    /// When it is there, but cannot be read, or cannot be made.
+    pub(super) fn matrix<E: From<CheckpointError>>(
         &self,
-        name: &str,
+        name: String,
         outs: usize,
         ins: usize,
-    ) -> Result<Option<Matrix>, CheckpointError> {
+        make: impl FnOnce() -> Result<Matrix, E>,
+    ) -> Result<Arc<Matrix>, E> {
+        let kept = self.find(&name, outs, ins)?;
+        let made = kept.is_none();
+        let matrix = Arc::new(kept.map_or_else(make, Ok)?);
+        let mut taken = self.taken();
+        taken.matrices.push((name, Arc::clone(&matrix)));
+        taken.made |= made;
+        Ok(matrix)
+    }
+
+    fn find(&self, name: &str, outs: usize, ins: usize) -> Result<Option<Matrix>, CheckpointError> {
         let (quants, scales) = (format!("{name}.quants"), format!("{name}.scales"));
         let (Some(quants), Some(scales)) = (self.read(&quants)?, self.read(&scales)?) else {
             return Ok(None);
@@ -85,19 +103,14 @@ impl Kept {
         self.entries.get(name).map(|entry| entry.read(name)).transpose()
     }
 
-    /// Remembers one that was made.
-    pub(super) fn add(&self, name: String, matrix: &Arc<Matrix>) {
-        self.made().push((name, Arc::clone(matrix)));
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn made(&self) -> MutexGuard<'_, Vec<(String, Arc<Matrix>)>> {
-        self.made.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Keeps what was made, if anything was, and removes what was kept of other weights. Where the directory cannot be written, the
+    /// Keeps what was taken, if anything of it was made, and removes what was kept of other weights. Where the directory cannot be written, the
     /// next start makes it again: that is logged.
     pub(super) fn save(self) {
-        if self.made().is_empty() {
+        if !self.taken().made {
             return;
         }
         match self.write() {
@@ -112,9 +125,9 @@ impl Kept {
     }
 
     fn write(&self) -> io::Result<()> {
-        let made = self.made();
+        let taken = self.taken();
         let mut tensors = Vec::new();
-        for (name, matrix) in made.iter() {
+        for (name, matrix) in &taken.matrices {
             if let Some((quants, scales)) = matrix.blocks() {
                 tensors.push((format!("{name}.quants"), Dtype::U8, Cow::Borrowed(quants)));
                 tensors.push((format!("{name}.scales"), Dtype::BF16, Cow::Owned(scales)));
@@ -169,4 +182,30 @@ fn digest(checkpoint: &Checkpoint) -> io::Result<String> {
         digest.update(&header);
     }
     Ok(base16ct::lower::encode_string(&digest.finalize()[..8]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audio::Random;
+
+    /// What is kept by one build is taken by the next.
+    #[test]
+    fn another_rounding_is_another_version() {
+        let mut random = Random::new(1);
+        let values: Vec<f32> = (0..40 * 70).map(|_| random.bipolar()).collect();
+        let digest = |precision| {
+            let matrix = Matrix::new(&values, 40, 70, precision);
+            let (quants, scales) = matrix.blocks().unwrap();
+            base16ct::lower::encode_string(
+                &Sha256::new().chain_update(quants).chain_update(scales).finalize()[..8],
+            )
+        };
+        let digests = [Precision::Q8_0, Precision::Q6_0, Precision::Q4_0].map(digest);
+        assert_eq!(
+            digests.each_ref().map(String::as_str),
+            ["9a44c2b3b2b7c99d", "1fbfb03d98b28d89", "a51dffe4b557b4e5"],
+            "of {VERSION}"
+        );
+    }
 }

@@ -1,6 +1,7 @@
 //! Room for one thing that takes long to load and much memory, shared by all who want it.
 
 use std::{
+    mem,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -46,18 +47,19 @@ impl<K: Clone + PartialEq, T> Slot<K, T> {
     ) -> Result<Arc<T>, E> {
         let mut held = self.lock();
         while matches!(*held, Held::Coming) {
-            cancel.check()?;
             let waited = self.changed.wait_timeout(held, ASK_EVERY);
-            held = waited.unwrap_or_else(PoisonError::into_inner).0;
+            drop(waited.unwrap_or_else(PoisonError::into_inner));
+            cancel.check()?;
+            held = self.lock();
         }
         match &*held {
             Held::Ready(other, ready) if other == key => return Ok(Arc::clone(ready)),
             _ => *held = Held::Coming,
         }
         drop(held);
-        let turn = Turn(self);
+        let mut turn = Turn { slot: self, leaves: Held::Nothing };
         let ready = Arc::new(load()?);
-        turn.0.put(Held::Ready(key.clone(), Arc::clone(&ready)));
+        turn.leaves = Held::Ready(key.clone(), Arc::clone(&ready));
         Ok(ready)
     }
 
@@ -72,21 +74,19 @@ impl<K, T> Slot<K, T> {
         // It is set in one step, so a panic elsewhere leaves it whole.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    fn put(&self, now: Held<K, T>) {
-        *self.lock() = now;
-        self.changed.notify_all();
-    }
 }
 
 /// The right to load. However loading ends, others get theirs.
-struct Turn<'a, K, T>(&'a Slot<K, T>);
+struct Turn<'a, K, T> {
+    slot: &'a Slot<K, T>,
+    /// What is there behind it.
+    leaves: Held<K, T>,
+}
 
 impl<K, T> Drop for Turn<'_, K, T> {
     fn drop(&mut self) {
-        if matches!(*self.0.lock(), Held::Coming) {
-            self.0.put(Held::Nothing);
-        }
+        *self.slot.lock() = mem::replace(&mut self.leaves, Held::Nothing);
+        self.slot.changed.notify_all();
     }
 }
 
@@ -95,7 +95,10 @@ mod tests {
     use std::{
         ops::ControlFlow,
         panic::{AssertUnwindSafe, catch_unwind},
-        sync::mpsc,
+        sync::{
+            atomic::{AtomicBool, Ordering},
+            mpsc,
+        },
         thread,
     };
 
@@ -134,6 +137,27 @@ mod tests {
             assert!(Arc::ptr_eq(&loaded, &waited) && *waited == 1);
         });
         assert!(slot.has(&"a"));
+    }
+
+    #[test]
+    fn two_are_never_loaded_at_the_same_time() {
+        let (slot, loading): (Slot<usize, ()>, _) = (Slot::default(), AtomicBool::new(false));
+        thread::scope(|scope| {
+            for first in 0..3 {
+                let (slot, loading) = (&slot, &loading);
+                scope.spawn(move || {
+                    for key in first..first + 300 {
+                        let loaded = slot.get::<Cancelled>(&(key % 3), &Never, || {
+                            assert!(!loading.swap(true, Ordering::SeqCst), "another one is being loaded");
+                            thread::yield_now();
+                            loading.store(false, Ordering::SeqCst);
+                            Ok(())
+                        });
+                        loaded.unwrap();
+                    }
+                });
+            }
+        });
     }
 
     #[test]

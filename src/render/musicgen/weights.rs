@@ -88,22 +88,17 @@ impl<'a> Weights<'a> {
         let shapes: Vec<&[usize]> = names.iter().map(|name| self.shape(name)).collect::<Result<_, _>>()?;
         let ins = shapes.iter().find_map(|shape| shape.last()).copied().unwrap_or(1);
         let outs = shapes.iter().filter_map(|shape| shape.first()).sum();
-        let name = names.join("+");
-        let kept = self.kept.filter(|kept| precision == kept.precision());
-        if let Some(kept) = kept
-            && let Some(matrix) = kept.matrix(&name, outs, ins)?
-        {
-            return Ok(Arc::new(matrix));
+        let make = || {
+            let mut values = Vec::with_capacity(outs * ins);
+            for name in names {
+                values.append(&mut self.values(name)?);
+            }
+            Ok(Matrix::new(&values, outs, ins, precision))
+        };
+        match self.kept.filter(|kept| precision == kept.precision()) {
+            Some(kept) => kept.matrix(names.join("+"), outs, ins, make),
+            None => Ok(Arc::new(make()?)),
         }
-        let mut values = Vec::with_capacity(outs * ins);
-        for name in names {
-            values.append(&mut self.values(name)?);
-        }
-        let matrix = Arc::new(Matrix::new(&values, outs, ins, precision));
-        if let Some(kept) = kept {
-            kept.add(name, &matrix);
-        }
-        Ok(matrix)
     }
 
     /// What follows from the configuration.

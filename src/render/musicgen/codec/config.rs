@@ -169,8 +169,8 @@ impl Config {
         self.target_bandwidths.last().map_or(0, |kilobits| self.codebooks_in(*kilobits))
     }
 
-    /// How many of them encoding gives: what the first of the bandwidths has room for.
-    pub(super) fn encoding_quantizers(&self) -> usize {
+    /// How many of them coding a sound gives: what the first of the bandwidths has room for.
+    pub fn encoding_quantizers(&self) -> usize {
         self.target_bandwidths
             .first()
             .map_or(1, |kilobits| self.codebooks_in(*kilobits))

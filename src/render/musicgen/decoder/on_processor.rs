@@ -95,7 +95,7 @@ impl OnProcessor {
     pub(super) fn of_noise(config: &DecoderConfig, precision: Precision) -> Self {
         let mut random = Random::new(1);
         let (width, wide) = (config.hidden_size, config.ffn_dim);
-        let largest = (width * wide).max(config.num_codebooks * config.vocab_size * width);
+        let largest = width * wide.max(3 * width).max(config.num_codebooks * config.vocab_size);
         let noise: Vec<f32> = (0..largest).map(|_| random.bipolar() * 0.05).collect();
         let matrix =
             |outs: usize, ins: usize| Arc::new(Matrix::new(&noise[..outs * ins], outs, ins, precision));

@@ -45,7 +45,7 @@ const ROUNDED: usize = 256;
 const STEPS: f32 = 127.0;
 
 /// Blocks whose values are all smaller are zero.
-const NOTHING: f32 = 1e-30;
+pub(super) const NOTHING: f32 = 1e-30;
 
 /// What a register holds: in a group, the four columns of each row of the tile. It starts where the processor reads it at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
@@ -247,9 +247,8 @@ fn round(values: &[f32; BLOCK], bits: usize) -> Block {
     let mut sum = 0;
     // Not by `map`, which is not compiled for wide registers.
     for (quant, value) in quants.iter_mut().zip(values) {
-        let whole = whole(value * steps);
-        sum += whole;
-        *quant = whole as i8;
+        *quant = whole(value * steps) as i8;
+        sum += i32::from(*quant);
     }
     Block { quants, scale: largest / STEPS, start: -shift(bits) * sum }
 }

@@ -102,7 +102,6 @@ impl Cache {
         out: &mut [f32],
     ) {
         let Attention { scores, whole } = work;
-        scores.clear();
         scores.resize(positions, 0.0);
         match &self.stored {
             Kind::F32(pair) => pair.attend(self.shape, head, query, scores, out),

@@ -252,7 +252,7 @@ mod tests {
 
     #[test]
     fn every_precision_multiplies_to_within_its_rounding() {
-        for (outs, ins) in [(1, 1), (16, 32), (40, 70), (96, 256)] {
+        for (outs, ins) in [(1, 1), (16, 32), (40, 70), (96, 256), (20, 1100)] {
             let weights = random(outs * ins, 1);
             for count in 1..=9 {
                 let rows = random(count * ins, 2);
@@ -284,13 +284,14 @@ mod tests {
 
     #[test]
     fn a_row_does_not_depend_on_its_company() {
-        let (outs, ins) = (48, 96);
-        let (weights, rows) = (random(outs * ins, 3), random(11 * ins, 4));
-        for (precision, ..) in PRECISIONS {
-            let matrix = Matrix::new(&weights, outs, ins, precision);
-            let alone: Vec<f32> = rows.chunks(ins).flat_map(|row| product(&matrix, row)).collect();
-            for count in 2..=11 {
-                assert_eq!(product(&matrix, &rows[..count * ins]), alone[..count * outs], "{precision}");
+        for (outs, ins) in [(48, 96), (20, 1100)] {
+            let (weights, rows) = (random(outs * ins, 3), random(11 * ins, 4));
+            for (precision, ..) in PRECISIONS {
+                let matrix = Matrix::new(&weights, outs, ins, precision);
+                let alone: Vec<f32> = rows.chunks(ins).flat_map(|row| product(&matrix, row)).collect();
+                for count in 2..=11 {
+                    assert_eq!(product(&matrix, &rows[..count * ins]), alone[..count * outs], "{precision}");
+                }
             }
         }
     }

@@ -15,7 +15,7 @@ use std::iter;
 
 use super::{
     super::lanes::{exp, widest},
-    blocks::{GROUP, Vector, shift},
+    blocks::{GROUP, NOTHING, Vector, shift},
     functions::highest,
     integers::{TILES, dots},
     matrix::LANES,
@@ -205,9 +205,8 @@ impl Work {
             let mut quants = [0; TOGETHER];
             let mut sum = 0;
             for (quant, share) in quants.iter_mut().zip(shares) {
-                let whole = whole(share * steps);
-                sum += whole;
-                *quant = whole as i8;
+                *quant = whole(share * steps) as i8;
+                sum += i32::from(*quant);
             }
             self.shares.push(Shares { quants, scale: scale_of(steps), sum });
         }
@@ -250,7 +249,7 @@ fn round(values: &[f32], whole: &mut [i8; WIDEST_HEAD]) -> f32 {
 /// What brings values up to [`STEPS`], whose largest is given: 0 for next to nothing.
 #[inline(always)]
 fn steps(largest: f32) -> f32 {
-    if largest > f32::MIN_POSITIVE { STEPS / largest } else { 0.0 }
+    if largest > NOTHING { STEPS / largest } else { 0.0 }
 }
 
 #[inline(always)]

@@ -77,6 +77,21 @@ fn one_that_is_not_wanted_any_more_leaves_its_place() {
 }
 
 #[test]
+fn one_that_is_not_wanted_any_more_does_not_wait_for_a_place() {
+    let model = Arc::new(model(false));
+    let batch = Batch::new(1);
+    let long = batch.join(&model, piece(&model, 20_000)).unwrap();
+    while long.news().unwrap().is_none() {}
+    let next = batch.join(&model, piece(&model, 1)).unwrap();
+    assert_eq!(batch.waiting(), 1);
+    drop(next);
+    while batch.waiting() > 0 {
+        // It would be done only after minutes.
+        assert!(!matches!(long.news().unwrap(), Some(News::Done(_))));
+    }
+}
+
+#[test]
 fn a_fault_is_told_to_the_one_that_it_is_of() {
     let model = Arc::new(model(false));
     let batch = Batch::new(2);

@@ -8,6 +8,7 @@ use std::{
 };
 
 use candle_core::{Device, Tensor};
+use safetensors::SafeTensors;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -21,6 +22,7 @@ use crate::{
         condition::{Branches, Prompt},
         config::Config,
         generate::{Piece, State, step_together},
+        measure::Noise,
         model::{LanguageModel, bytes, check},
         precision::{Kernels, Precision},
         sampling::Sampling,
@@ -156,12 +158,21 @@ fn are_kept_for_the_next_start(precision: Precision) {
     let first = play(&load_at(directory.path(), precision).unwrap());
     let [file] = &kept()[..] else { panic!("{:?}", kept()) };
     // It is read: what is changed in it is heard.
-    let mut bytes = fs::read(file).unwrap();
+    let whole = fs::read(file).unwrap();
+    let mut bytes = whole.clone();
     assert_eq!(play(&load_at(directory.path(), precision).unwrap()), first);
     let header = u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
     bytes[8 + header..].iter_mut().step_by(3).for_each(|byte| *byte ^= 0x11);
     fs::write(file, &bytes).unwrap();
     assert_ne!(play(&load_at(directory.path(), precision).unwrap()), first);
+    // Where it lacks a matrix all are kept again.
+    fs::write(file, &whole).unwrap();
+    let tensors = SafeTensors::deserialize(&whole).unwrap();
+    let less = tensors.iter().filter(|(name, _)| !name.contains("layers.1.fc1"));
+    fs::write(file, safetensors::serialize(less, None).unwrap()).unwrap();
+    assert!(fs::metadata(file).unwrap().len() < whole.len() as u64);
+    assert_eq!(play(&load_at(directory.path(), precision).unwrap()), first);
+    assert!(fs::read(file).unwrap() == whole);
     // One that is no such file is made anew, and one of other weights is removed.
     fs::write(file, "nothing").unwrap();
     assert_eq!(play(&load_at(directory.path(), precision).unwrap()), first);
@@ -182,6 +193,16 @@ fn the_size_is_known_before_loading() {
     let matrices = 2 * (8 * 16 * 16 + 2 * 16 * 24) + 4 * 11 * 16;
     assert_eq!(bytes(&config, Precision::Bf16, Kernels::Candle), 4 * values as u64 - 2 * matrices);
     assert_eq!(config.decoder.row_bytes(10, Precision::F16, Kernels::Own), 2 * 2 * 2 * 16 * 10);
+}
+
+#[test]
+fn any_shape_is_measured_with_noise() {
+    let config = Config::from_json(&description(false), &Value::Null).unwrap().decoder;
+    for precision in Precision::ALL {
+        let noise = Noise::new(&config, precision).unwrap();
+        let logits = noise.pieces(2, 5).unwrap().step().unwrap();
+        assert_eq!(logits.iter().map(Vec::len).collect::<Vec<_>>(), [4 * 11; 4]);
+    }
 }
 
 #[test]
