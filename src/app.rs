@@ -44,6 +44,10 @@ pub enum AppError {
 /// # Errors
 /// When a device was asked for that is not there.
 pub fn engines(settings: &Rendering) -> Result<Arc<Engines>, ConfigError> {
+    if let Some(processors) = settings.fewer_processors() {
+        let threads = settings.threads;
+        tracing::warn!(threads, processors, "more threads than processors make it slower");
+    }
     let engines = Engines::new(Arc::new(Synth::new(settings.thread_count())));
     #[cfg(feature = "musicgen")]
     let engines = engines.with_models(Arc::new(MusicGens::new(settings.musicgen()?)));

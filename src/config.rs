@@ -21,6 +21,9 @@ use crate::{
     worker,
 };
 
+/// Threads and workers at most: more than the largest machines have processors.
+const MOST_THREADS: usize = 1024;
+
 /// Where engines compute, and with how many threads.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Rendering")]
@@ -34,8 +37,8 @@ pub struct Rendering {
         global = true
     )]
     pub device: DeviceChoice,
-    /// Processor threads for rendering, of each job; 0 takes all.
-    #[arg(long, env = "TIMBRE_THREADS", value_name = "N", default_value_t = 0, global = true)]
+    /// Processor threads for rendering, of each job; 0 takes all. More than there are processors make it slower.
+    #[arg(long, env = "TIMBRE_THREADS", value_name = "N", default_value_t = 0, global = true, value_parser = threads)]
     pub threads: usize,
     /// How a model's matrices are kept: f32 is exact, the others take less memory; auto is 8 bits on the processor, f32 elsewhere.
     #[arg(long, env = "TIMBRE_DTYPE", value_name = "TYPE", default_value = "auto", global = true)]
@@ -155,7 +158,7 @@ pub struct Service {
     #[arg(long, env = "TIMBRE_QUEUE_CAPACITY", value_name = "N", default_value = "100")]
     pub queue_capacity: NonZeroUsize,
     /// Jobs rendered at the same time.
-    #[arg(long, env = "TIMBRE_WORKERS", value_name = "N", default_value = "1")]
+    #[arg(long, env = "TIMBRE_WORKERS", value_name = "N", default_value = "1", value_parser = workers)]
     pub workers: NonZeroUsize,
     /// Finished jobs to keep; the oldest are forgotten with their files.
     #[arg(long, env = "TIMBRE_KEEP_JOBS", value_name = "N", default_value = "200")]
@@ -221,6 +224,12 @@ impl Rendering {
             0 => std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
             threads => threads,
         }
+    }
+
+    /// Processors there are, when more threads were asked for.
+    pub fn fewer_processors(&self) -> Option<usize> {
+        let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        (self.threads > processors).then_some(processors)
     }
 
     /// Variables by which the threads of models are bound: candle's and those of `rayon`, on which it multiplies. Without a number
@@ -386,6 +395,16 @@ pub fn bit_depth(text: &str) -> Result<BitDepth, String> {
     }
 }
 
+fn threads(text: &str) -> Result<usize, String> {
+    let allowed = text.parse().ok().filter(|threads| *threads <= MOST_THREADS);
+    allowed.ok_or_else(|| format!("give 0 to {MOST_THREADS}"))
+}
+
+fn workers(text: &str) -> Result<NonZeroUsize, String> {
+    let allowed = text.parse().ok().filter(|workers: &NonZeroUsize| workers.get() <= MOST_THREADS);
+    allowed.ok_or_else(|| format!("give 1 to {MOST_THREADS}"))
+}
+
 fn duration(text: &str) -> Result<f64, String> {
     let allowed = text.parse().ok().filter(|seconds| DURATION_SECONDS.contains(seconds));
     allowed.ok_or_else(|| format!("give {} to {} seconds", DURATION_SECONDS.start(), DURATION_SECONDS.end()))
@@ -425,6 +444,20 @@ mod tests {
             Err(ConfigError::Exposed(_))
         ));
         assert!(parse(&["--host", "0.0.0.0", "--insecure"]).unwrap().service.check().is_ok());
+    }
+
+    #[test]
+    fn there_are_no_more_threads_than_processors_are_made() {
+        for (option, allowed, refused) in [
+            ("--threads", ["0", "1024"], ["1025", "-1", "x"]),
+            ("--workers", ["1", "1024"], ["0", "1025", "99999999999999999999"]),
+        ] {
+            assert!(allowed.iter().all(|count| parse(&[option, count]).is_ok()));
+            for count in refused {
+                let error = parse(&[&format!("{option}={count}")]).err().unwrap().to_string();
+                assert!(error.contains("to 1024") && error.contains(count), "{error}");
+            }
+        }
     }
 
     fn hugging_face(set: &[(&str, &str)]) -> HuggingFace {

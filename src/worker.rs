@@ -337,6 +337,11 @@ impl Progress for Line<'_> {
         let _: ControlFlow<()> = self.report(true, planned);
     }
 
+    fn loading(&self) {
+        // A cancel is heard while it does.
+        let _: ControlFlow<()> = self.report(true, || Report::Loading);
+    }
+
     fn rendered(&self, section: usize, done: f64) -> ControlFlow<()> {
         self.report(done >= 1.0, || Report::Rendered { section, done })
     }

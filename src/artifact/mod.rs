@@ -35,7 +35,7 @@ mod wav;
 pub use files::Files;
 pub use raw::{Raw, RawFiles};
 pub use shelf::{Shelf, Shelved};
-pub use stream::{stream_head, stream_samples};
+pub use stream::{set_stream_sizes, stream_head, stream_samples};
 pub use uploads::{Examined, Held, Incoming, UploadError, UploadSettings, Uploads};
 
 /// Everything that a finished piece consists of, ready to be written.

@@ -1,6 +1,8 @@
 //! RIFF WAVE that is written before its length is known: 16 bits, both sizes at their largest, which readers of streams take for
 //! "until it ends".
 
+use std::io::{self, Seek, SeekFrom, Write};
+
 use crate::audio::{Pcm, Spec};
 
 const BYTES_PER_SAMPLE: usize = 2;
@@ -37,6 +39,21 @@ pub fn stream_samples(sound: &Pcm) -> Vec<u8> {
     bytes
 }
 
+/// Sets the sizes of a stream that has ended in a file. One that is too long for them stays as it is.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn set_stream_sizes(mut file: impl Write + Seek) -> io::Result<()> {
+    let length = file.seek(SeekFrom::End(0))?;
+    for place in [4, 40] {
+        if let Some(size) = length.checked_sub(place + 4).and_then(|size| u32::try_from(size).ok()) {
+            file.seek(SeekFrom::Start(place))?;
+            file.write_all(&size.to_le_bytes())?;
+        }
+    }
+    Ok(())
+}
+
 /// A sum with 1.5 * 2^23 has no room for a fraction, and the integer in its lowest bits: many times faster than to round.
 fn integer(sample: f32) -> i16 {
     let scaled = (sample * FULL_SCALE).clamp(-FULL_SCALE, FULL_SCALE - 1.0);
@@ -58,9 +75,7 @@ mod tests {
         .unwrap();
         let mut file = stream_head(spec);
         file.extend(stream_samples(&sound));
-        let (size, data) = (file.len() as u32 - 8, file.len() as u32 - 44);
-        file[4..8].copy_from_slice(&size.to_le_bytes());
-        file[40..44].copy_from_slice(&data.to_le_bytes());
+        set_stream_sizes(io::Cursor::new(&mut file)).unwrap();
         let mut read = hound::WavReader::new(file.as_slice()).unwrap();
         let expected = hound::WavSpec {
             channels: 2,

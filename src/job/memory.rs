@@ -119,9 +119,7 @@ impl Inner {
 
     /// Seconds that a running job still needs.
     fn remaining(&self, job: &Job, now: Timestamp) -> Option<f64> {
-        // Between two changes of the progress nothing is known but the time.
-        let own = pace::by_own_speed(job.computing(job.updated_at), job.progress);
-        pace::remaining(job.computing(now), self.whole(job), own)
+        pace::remaining(job.computing(now), self.whole(job), &job.course)
     }
 
     /// Writes down that a job changed.

@@ -25,6 +25,7 @@ pub mod store;
 pub(crate) mod contract;
 
 pub use memory::MemoryStore;
+use pace::Course;
 use progress::{RENDERING, STAGES, Shares};
 pub use state::IllegalMove;
 pub use store::JobStore;
@@ -125,6 +126,8 @@ pub struct Job {
     pub stages_began: Vec<Timestamp>,
     /// What its stages count for in `progress`.
     pub(crate) shares: Shares,
+    /// How it has moved since the first of it was rendered.
+    pub(crate) course: Course,
     /// Jobs before it in the queue, filled in by the store on reading.
     pub queue_position: Option<u64>,
     /// Seconds until it ends, filled in by the store on reading.
@@ -145,6 +148,8 @@ pub enum Report {
         /// What planning set right on the way.
         warnings: Vec<String>,
     },
+    /// The engine loads its model.
+    Loading,
     /// A section is rendered up to `done` (0 to 1).
     Rendered {
         /// Index of the section.
@@ -198,6 +203,7 @@ impl Job {
             started_at: None,
             finished_at: None,
             stages_began: Vec::new(),
+            course: Course::default(),
             queue_position: None,
             eta_seconds: None,
         }
@@ -250,6 +256,7 @@ impl Job {
                     self.warn(warning);
                 }
             }
+            Report::Loading => "loading the model".clone_into(&mut self.message),
             Report::Rendered { section, done } => {
                 let count = self.sections.len();
                 let Some(entry) = self.sections.get_mut(section) else { return Ok(false) };
@@ -265,6 +272,9 @@ impl Job {
                     self.section_frames.iter().copied().zip(self.sections.iter().map(|s| s.progress));
                 self.progress = self.progress.max(self.shares.while_rendering(shares));
             }
+        }
+        if self.sections.iter().any(|section| section.progress > 0.0) {
+            self.course.note(self.computing(now), self.progress);
         }
         self.updated_at = now;
         Ok(true)

@@ -6,12 +6,12 @@ use super::progress::{RENDERING, STAGES, Shares};
 
 /// Jobs that the mean remembers: older ones fade, so that a faster or slower machine is noticed.
 const MEMORY: u32 = 16;
-/// Share of a job after which its own speed says something.
-const OWN_SPEED_FROM: f64 = 0.1;
-/// The same of a job that has gone on for [`LONG`].
-const OWN_SPEED_OF_LONG_FROM: f64 = 0.01;
-/// A while in which a job that takes minutes shows its speed.
-const LONG: Duration = Duration::from_secs(10);
+/// Share of a job in which its own speed shows itself.
+const SHARE_TO_TRUST: f64 = 0.25;
+/// A while in which the speed of a job that takes minutes shows itself, in seconds.
+const SECONDS_TO_TRUST: f64 = 25.0;
+/// How far a job's own speed must be trusted when there is nothing else.
+const LEAST_TRUST: f64 = 0.4;
 /// Least that is said to remain of a job that runs, in seconds.
 const LEAST: f64 = 1.0;
 
@@ -52,17 +52,49 @@ impl Pace {
     }
 }
 
-/// Seconds that an entire job takes which has come this far after `elapsed`. `None` when it is too early to say.
-pub fn by_own_speed(elapsed: Duration, progress: f64) -> Option<f64> {
-    let from = if elapsed < LONG { OWN_SPEED_FROM } else { OWN_SPEED_OF_LONG_FROM };
-    (progress >= from).then(|| elapsed.as_secs_f64() / progress)
+/// How a job moves, from when it first did: to load a model, or to listen to a sound, is no part of its speed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Course {
+    /// Time since its start, and progress then.
+    first: Option<(Duration, f64)>,
+    last: (Duration, f64),
 }
 
-/// Seconds that a running job still needs. `learned` is what the entire job takes by the speed of earlier ones, `own` by its own,
-/// which counts when there were none or it takes longer than they did.
-pub fn remaining(elapsed: Duration, learned: Option<f64>, own: Option<f64>) -> Option<f64> {
+impl Course {
+    /// Notes how far it has come, 0 to 1, `elapsed` after its start.
+    pub fn note(&mut self, elapsed: Duration, progress: f64) {
+        self.first.get_or_insert((elapsed, progress));
+        self.last = (elapsed, progress);
+    }
+
+    /// Progress since it first moved, and the seconds of that.
+    pub fn moved(&self) -> (f64, f64) {
+        let (begun, from) = self.first.unwrap_or_default();
+        (self.last.1 - from, self.last.0.saturating_sub(begun).as_secs_f64())
+    }
+
+    /// Seconds that the entire job takes at this speed, and how far that is to be trusted, 0 to 1. `None` before it moves.
+    fn whole(&self) -> Option<(f64, f64)> {
+        let (moved, seconds) = self.moved();
+        let (elapsed, progress) = self.last;
+        let whole = elapsed.as_secs_f64() + seconds * (1.0 - progress) / moved;
+        let trust = (moved / SHARE_TO_TRUST).max(seconds / SECONDS_TO_TRUST).min(1.0);
+        (moved > 0.0).then_some((whole, trust))
+    }
+}
+
+/// Seconds that a running job still needs, `elapsed` after its start. `learned` is what the entire job takes by the speed of earlier
+/// ones; it gives way to the job's own speed as that shows itself. `None` when there were none and it is too early to say.
+pub fn remaining(elapsed: Duration, learned: Option<f64>, course: &Course) -> Option<f64> {
     let elapsed = elapsed.as_secs_f64();
-    let whole = learned.filter(|whole| elapsed < *whole).or(own).or(learned)?;
+    let whole = match (learned, course.whole()) {
+        (Some(learned), Some((own, trust))) => {
+            let both = learned + (own - learned) * trust;
+            if elapsed < both { both } else { own }
+        }
+        (None, Some((own, trust))) if trust >= LEAST_TRUST => own,
+        (learned, _) => learned?,
+    };
     Some((whole - elapsed).max(LEAST))
 }
 
@@ -115,16 +147,49 @@ mod tests {
         assert!((pace.seconds_for(10.0).unwrap() - 23.0).abs() < 1e-9);
     }
 
+    fn after(seconds: f64) -> Duration {
+        Duration::from_secs_f64(seconds)
+    }
+
+    /// A job of 4 s before it moves and 16 s of moving, so far.
+    fn course(elapsed: f64) -> Course {
+        let mut course = Course::default();
+        for quarter in 16..=(4.0 * elapsed) as u32 {
+            let elapsed = f64::from(quarter) / 4.0;
+            course.note(after(elapsed), (elapsed - 4.0) / 16.0);
+        }
+        course
+    }
+
     #[test]
-    fn earlier_jobs_count_until_a_job_takes_longer() {
-        let after = Duration::from_secs_f64;
-        assert_eq!(remaining(after(5.0), None, by_own_speed(after(5.0), 0.05)), None);
-        assert_eq!(remaining(after(5.0), None, by_own_speed(after(5.0), 0.5)), Some(5.0));
-        assert_eq!(remaining(after(20.0), None, by_own_speed(after(20.0), 0.02)), Some(980.0));
-        assert_eq!(remaining(after(5.0), Some(20.0), by_own_speed(after(5.0), 0.5)), Some(15.0));
-        assert_eq!(remaining(after(21.0), Some(20.0), by_own_speed(after(20.0), 0.5)), Some(19.0));
-        assert_eq!(remaining(after(21.0), Some(20.0), None), Some(LEAST));
-        assert_eq!(remaining(after(19.5), Some(20.0), None), Some(LEAST));
+    fn a_job_without_earlier_ones_is_estimated_when_its_own_speed_shows() {
+        for (elapsed, left) in
+            [(3.0, None), (4.0, None), (5.0, None), (6.0, Some(14.0)), (19.75, Some(LEAST))]
+        {
+            assert_eq!(remaining(after(elapsed), None, &course(elapsed)), left, "{elapsed}");
+        }
+        // One that takes minutes shows it by time.
+        let mut slow = Course::default();
+        slow.note(after(1.0), 0.0);
+        slow.note(after(9.0), 0.01);
+        assert_eq!(remaining(after(9.0), None, &slow), None);
+        slow.note(after(11.0), 0.01);
+        assert_eq!(remaining(after(11.0), None, &slow), Some(990.0));
+    }
+
+    #[test]
+    fn earlier_jobs_count_until_a_job_shows_its_own_speed() {
+        assert_eq!(remaining(after(5.0), Some(20.0), &Course::default()), Some(15.0));
+        assert_eq!(remaining(after(19.5), Some(20.0), &Course::default()), Some(LEAST));
+        assert_eq!(remaining(after(21.0), Some(20.0), &Course::default()), Some(LEAST));
+        for learned in [4.0, 20.0, 100.0] {
+            assert_eq!(remaining(after(3.0), Some(learned), &course(3.0)), Some(learned - 3.0));
+            for quarter in 32..76 {
+                let elapsed = f64::from(quarter) / 4.0;
+                let left = remaining(after(elapsed), Some(learned), &course(elapsed)).unwrap();
+                assert!((left - (20.0 - elapsed)).abs() < 1e-9, "{learned}, {elapsed}: {left}");
+            }
+        }
     }
 
     /// A job as it was measured, at twenty looks a second: pairs of progress and seconds left. It teaches `pace`.
@@ -146,8 +211,7 @@ mod tests {
                 _ => Report::Alive,
             };
             job.take(report, at(ms)).unwrap();
-            let own = by_own_speed(job.computing(job.updated_at), job.progress);
-            let left = remaining(job.computing(at(ms)), pace.seconds_for(job.audio_seconds), own);
+            let left = remaining(job.computing(at(ms)), pace.seconds_for(job.audio_seconds), &job.course);
             seen.push((job.progress, left));
         }
         // 1.85 of 1.9 parts of its 10 s were rendered in 1.85 s.

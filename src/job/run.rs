@@ -104,6 +104,9 @@ fn rendered(
     progress.planned(&plan);
 
     enter(JobState::Rendering, progress)?;
+    if !chosen.engine.is_loaded() {
+        progress.loading();
+    }
     let preview = progress.preview().map(|preview| {
         let spec = chosen.engine.limits().spec;
         preview.begin(spec);
@@ -236,6 +239,9 @@ pub trait Progress: Send + Sync {
 
     /// The plan is made.
     fn planned(&self, plan: &Plan);
+
+    /// Before anything is rendered the engine loads its model.
+    fn loading(&self) {}
 
     /// `done` is the share of the section that is rendered, 0 to 1, never falling. To break is to cancel.
     fn rendered(&self, section: usize, done: f64) -> ControlFlow<()>;

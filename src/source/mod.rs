@@ -162,17 +162,23 @@ pub fn read(path: &Path, excerpt: &Excerpt, cancel: &dyn Cancel) -> Result<Pcm, 
         let mut decoding = Decoding::open(file)?;
         let rate = decoding.spec().rate;
         let mut kept = Kept::new(excerpt, rate, decoding.declared_frames());
+        let outside = |frames| {
+            let seconds = frames as f64 / rate.hz();
+            Err(SourceError::Outside { start_seconds: excerpt.start_seconds, seconds })
+        };
+        if let Some(declared) = decoding.declared_frames().filter(|declared| kept.from >= *declared) {
+            return outside(declared);
+        }
         decoding.skip_to(kept.from, cancel)?;
         while kept.wants_more() {
             cancel.check()?;
             let Some(block) = decoding.next()? else { break };
             kept.take(&block);
         }
-        let seconds = decoding.position() as f64 / rate.hz();
         let channels = kept_channels(decoding.spec().channels);
         let sound = Pcm::new(Spec { rate, channels }, kept.into_planes(channels))?;
         match sound.frames() {
-            0 => Err(SourceError::Outside { start_seconds: excerpt.start_seconds, seconds }),
+            0 => outside(decoding.position()),
             _ => Ok(sound),
         }
     })

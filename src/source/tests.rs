@@ -149,6 +149,9 @@ fn a_place_far_inside_is_found_on_the_sample() {
     assert_eq!(frames, (0..4_000).collect::<Vec<_>>().as_slice());
     let tail = Excerpt { keep: Keep::Last(2.0), ..Excerpt::default() };
     assert_eq!(read(long.path(), &tail, &Never).unwrap().frames(), 16_000);
+    let beyond = Excerpt { start_seconds: 40.0, end_seconds: Some(50.0), ..Excerpt::default() };
+    let outside = read(long.path(), &beyond, &Never).unwrap_err().to_string();
+    assert!(outside.contains("lasts 30.0 s"), "{outside}");
 }
 
 #[test]

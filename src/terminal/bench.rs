@@ -24,9 +24,9 @@ use crate::{
 #[derive(Clone, Debug, Args)]
 pub(super) struct Bench {
     /// A published model, whose sizes are taken, or the directory of one. It need not be on this machine; if it is, estimates of how
-    /// long jobs take start from what is measured.
-    #[arg(value_name = "MODEL", default_value = KNOWN[0].id)]
-    model: String,
+    /// long jobs take start from what is measured. Default: the default model, or facebook/musicgen-small.
+    #[arg(value_name = "MODEL")]
+    model: Option<String>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -80,16 +80,18 @@ fn keep(found: &Found, way: Way, measured: &Measured) -> Option<PathBuf> {
 impl Bench {
     pub(super) fn run(&self, rendering: &Rendering) -> Result<(), Failure> {
         let settings = rendering.musicgen()?;
-        let here = settings.store.find(&self.model).ok();
+        let asked = self.model.as_deref().or(settings.default_model.as_deref());
+        let model = asked.unwrap_or(KNOWN[0].id);
+        let here = settings.store.find(model).ok();
         if settings.hardware.kind() != Kind::Cpu {
             return Err(ModelsError::NotMeasured(settings.hardware.kind().name()).into());
         }
-        let config = match (&here, KNOWN.iter().find(|known| known.id == self.model)) {
+        let config = match (&here, KNOWN.iter().find(|known| known.id == model)) {
             (Some(found), _) => Config::open(&found.directory),
             (None, Some(known)) => known.config(),
-            (None, None) => return Err(ModelsError::Unpublished(self.model.clone()).into()),
+            (None, None) => return Err(ModelsError::Unpublished(model.to_owned()).into()),
         };
-        let config = config.map_err(|error| ModelsError::unsound(&self.model, error.into()))?;
+        let config = config.map_err(|error| ModelsError::unsound(model, error.into()))?;
         let mut progress = |what: &str| {
             if !self.quiet {
                 say(&format!("measuring {what} ..."));
@@ -97,7 +99,7 @@ impl Bench {
             ControlFlow::Continue(())
         };
         let measured = measure(&config, settings.precision, &mut progress)
-            .map_err(|error| ModelsError::unsound(&self.model, error))?;
+            .map_err(|error| ModelsError::unsound(model, error))?;
         let kept = here.and_then(|found| keep(&found, settings.way(), &measured));
         let rows = measured.paces.iter().map(|pace| Row {
             pieces: pace.pieces,
@@ -105,7 +107,7 @@ impl Bench {
             real_time_factor: pace.real_time_factor,
         });
         let report = Report {
-            model: &self.model,
+            model,
             dtype: settings.precision.to_string(),
             threads: settings.threads,
             auto: Auto {

@@ -143,6 +143,7 @@ impl Generate {
         let start = Instant::now();
         let describe: fn(&Plan) -> String = if self.json { |_| String::new() } else { describe::plan };
         let progress = TerminalProgress::new(&interrupted, self.quiet || self.json, describe)
+            .measured(chosen.engine.limits().real_time_factor)
             .heard_in(stream.as_ref().map(Stream::preview));
         let destination = Destination::Files(files.clone());
         let created_at = again.map_or_else(Timestamp::now, |manifest| manifest.provenance.created_at);
@@ -211,6 +212,7 @@ fn write_raw(
     let interrupted = interrupted()?;
     let start = Instant::now();
     let progress = TerminalProgress::new(&interrupted, quiet, |_| String::new())
+        .measured(chosen.engine.limits().real_time_factor)
         .heard_in(stream.as_ref().map(Stream::preview));
     let made = run::raw(request, chosen, sources, files, Timestamp::now(), &progress);
     progress.finish();

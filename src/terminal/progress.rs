@@ -14,7 +14,11 @@ use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
 use super::{say, table::speed};
 use crate::{
-    job::{preview::Preview, run::Progress},
+    job::{
+        pace::{self, Course},
+        preview::Preview,
+        run::Progress,
+    },
     plan::Plan,
     wire::JobState,
 };
@@ -23,8 +27,12 @@ use crate::{
 const STEPS: u64 = 1000;
 /// Plain lines are written at these shares of a section.
 const LINES: f64 = 4.0;
-/// A piece that takes less is not worth a word on its speed.
-const WORTH_A_WORD: Duration = Duration::from_secs(2);
+/// In seconds: a piece that takes less is not worth a word on its speed.
+const WORTH_A_WORD: f64 = 2.0;
+/// What is said of a section that nothing has come of.
+const WAITING: &str = "waiting";
+/// The same of the first one, until there is a model to play it.
+const LOADING: &str = "loading the model";
 
 /// Shows progress on standard error, and stops the job once it was interrupted.
 #[derive(Debug)]
@@ -32,6 +40,8 @@ pub(super) struct TerminalProgress<'a> {
     interrupted: &'a AtomicBool,
     view: View,
     describe: fn(&Plan) -> String,
+    /// Seconds of work for a second of music, where the engine was measured.
+    real_time_factor: Option<f64>,
     preview: Option<&'a Preview>,
 }
 
@@ -65,17 +75,25 @@ struct Rendered {
     began: Instant,
     /// Length of each section in seconds, and the share of it that is rendered.
     sections: Vec<(f64, f64)>,
+    course: Course,
+    /// Seconds that rendering takes, where the engine was measured.
+    measured: Option<f64>,
 }
 
 impl Rendered {
-    fn begin(plan: &Plan) -> Self {
+    fn begin(plan: &Plan, real_time_factor: Option<f64>) -> Self {
         let sections = plan.sections.iter().map(|section| (section.length_seconds, 0.0)).collect();
-        Self { began: Instant::now(), sections }
+        let measured = real_time_factor.map(|factor| factor * plan.duration_seconds);
+        Self { began: Instant::now(), sections, course: Course::default(), measured }
     }
 
-    fn note(&mut self, section: usize, share: f64) {
+    fn note(&mut self, section: usize, share: f64, elapsed: Duration) {
         if let Some((_, rendered)) = self.sections.get_mut(section) {
             *rendered = share;
+        }
+        let (done, all) = self.seconds();
+        if done > 0.0 {
+            self.course.note(elapsed, done / all);
         }
     }
 
@@ -88,12 +106,13 @@ impl Rendered {
 
     /// What follows from that: `about 445 s left, 0.12 times real time`. Nothing when it is too early to say, or all is done.
     fn outlook(&self, elapsed: Duration) -> String {
-        let ((done, all), elapsed) = (self.seconds(), elapsed.as_secs_f64());
-        if done <= 0.0 || done >= all || elapsed < WORTH_A_WORD.as_secs_f64() {
-            return String::new();
+        let ((done, all), (moved, seconds)) = (self.seconds(), self.course.moved());
+        match pace::remaining(elapsed, self.measured, &self.course) {
+            Some(left) if seconds >= WORTH_A_WORD && done < all => {
+                format!("about {:.0} s left, {}", left.ceil(), speed(moved * all, seconds))
+            }
+            _ => String::new(),
         }
-        let left = elapsed / done * (all - done);
-        format!("about {:.0} s left, {}", left.ceil(), speed(done, elapsed))
     }
 }
 
@@ -105,7 +124,12 @@ impl<'a> TerminalProgress<'a> {
             (false, true) => View::Bars(Mutex::default()),
             (false, false) => View::Lines(Mutex::default()),
         };
-        Self { interrupted, view, describe, preview: None }
+        Self { interrupted, view, describe, real_time_factor: None, preview: None }
+    }
+
+    /// Whoever renders was measured, or was not.
+    pub(super) fn measured(self, real_time_factor: Option<f64>) -> Self {
+        Self { real_time_factor, ..self }
     }
 
     /// The piece is heard there too.
@@ -160,7 +184,7 @@ impl Progress for TerminalProgress<'_> {
                 let mut lines = lock(lines);
                 lines.labels = labels.collect();
                 lines.reached = vec![0.0; plan.sections.len()];
-                lines.rendered = Some(Rendered::begin(plan));
+                lines.rendered = Some(Rendered::begin(plan, self.real_time_factor));
             }
             View::Bars(bars) => {
                 say(&(self.describe)(plan));
@@ -172,11 +196,12 @@ impl Progress for TerminalProgress<'_> {
                         bars.all.add(
                             ProgressBar::new(STEPS)
                                 .with_style(style())
-                                .with_prefix(format!("{label:width$}")),
+                                .with_prefix(format!("{label:width$}"))
+                                .with_message(WAITING),
                         )
                     })
                     .collect();
-                bars.rendered = Some(Rendered::begin(plan));
+                bars.rendered = Some(Rendered::begin(plan, self.real_time_factor));
                 if bars.sections.len() > 1 {
                     let whole =
                         ProgressBar::new(STEPS).with_style(style()).with_prefix(format!("{:width$}", "all"));
@@ -192,8 +217,9 @@ impl Progress for TerminalProgress<'_> {
             View::Lines(lines) => {
                 let Lines { labels, rendered, reached } = &mut *lock(lines);
                 let outlook = rendered.as_mut().map_or_else(String::new, |rendered| {
-                    rendered.note(section, done);
-                    rendered.outlook(rendered.began.elapsed())
+                    let elapsed = rendered.began.elapsed();
+                    rendered.note(section, done, elapsed);
+                    rendered.outlook(elapsed)
                 });
                 if let (Some(label), Some(reached)) = (labels.get(section), reached.get_mut(section))
                     && (done * LINES).floor() > *reached
@@ -205,21 +231,40 @@ impl Progress for TerminalProgress<'_> {
             }
             View::Bars(bars) => {
                 let Bars { sections, rendered, whole, .. } = &mut *lock(bars);
-                if let Some(bar) = sections.get(section) {
+                let outlook = rendered.as_mut().map_or_else(String::new, |rendered| {
+                    let elapsed = rendered.began.elapsed();
+                    rendered.note(section, done, elapsed);
+                    rendered.outlook(elapsed)
+                });
+                // The message first: with the position the bar is drawn.
+                if let Some(bar) = sections.get(section).filter(|_| done > 0.0) {
+                    bar.set_message(if whole.is_none() { outlook.clone() } else { String::new() });
                     bar.set_position((done * STEPS as f64) as u64);
                     if done >= 1.0 && !bar.is_finished() {
                         bar.finish();
                     }
                 }
-                if let (Some(rendered), Some(bar)) = (rendered, whole.as_ref().or(sections.first())) {
-                    rendered.note(section, done);
+                if let (Some(rendered), Some(bar)) = (rendered, whole) {
                     let (seconds, all) = rendered.seconds();
+                    bar.set_message(outlook);
                     bar.set_position((seconds / all * STEPS as f64) as u64);
-                    bar.set_message(rendered.outlook(rendered.began.elapsed()));
                 }
             }
         }
         self.go_on()
+    }
+
+    fn loading(&self) {
+        match &self.view {
+            View::Silent => {}
+            View::Lines(_) => say(LOADING),
+            View::Bars(bars) => {
+                if let Some(bar) = lock(bars).sections.first() {
+                    bar.set_message(LOADING);
+                    bar.tick();
+                }
+            }
+        }
     }
 
     fn preview(&self) -> Option<&Preview> {
@@ -229,11 +274,8 @@ impl Progress for TerminalProgress<'_> {
 
 fn style() -> ProgressStyle {
     let state = |state: &ProgressState, text: &mut dyn std::fmt::Write| {
-        let shown = match state.pos() {
-            0 => write!(text, "waiting"),
-            done if Some(done) == state.len() => write!(text, "done"),
-            _ => Ok(()),
-        };
+        let done = Some(state.pos()) == state.len();
+        let shown = if done { write!(text, "done") } else { Ok(()) };
         debug_assert!(shown.is_ok(), "writing to a string does not fail");
     };
     let template = "  {prefix} [{bar:32}] {percent:>3} %  {state}{msg}";
@@ -253,14 +295,17 @@ mod tests {
 
     #[test]
     fn what_is_left_follows_from_what_is_rendered() {
-        let mut rendered = Rendered { began: Instant::now(), sections: vec![(20.0, 0.0), (40.0, 0.0)] };
-        let after = Duration::from_secs;
+        let sections = vec![(20.0, 0.0), (40.0, 0.0)];
+        let (course, after) = (Course::default(), Duration::from_secs);
+        let mut rendered = Rendered { began: Instant::now(), sections, course, measured: None };
         assert_eq!(rendered.outlook(after(60)), "");
-        rendered.note(1, 0.25);
-        assert_eq!(rendered.outlook(after(100)), "about 500 s left, 0.10 times real time");
-        assert_eq!(rendered.outlook(after(1)), "");
-        rendered.note(0, 1.0);
-        rendered.note(1, 1.0);
-        assert_eq!(rendered.outlook(after(100)), "");
+        // To load a model took a minute, a second of music takes ten.
+        rendered.note(1, 0.05, after(60));
+        assert_eq!(rendered.outlook(after(60)), "");
+        rendered.note(1, 0.25, after(140));
+        assert_eq!(rendered.outlook(after(140)), "about 500 s left, 0.10 times real time");
+        rendered.note(0, 1.0, after(340));
+        rendered.note(1, 1.0, after(640));
+        assert_eq!(rendered.outlook(after(640)), "");
     }
 }

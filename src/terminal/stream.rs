@@ -17,7 +17,7 @@ use std::{
 
 use super::{Failure, say};
 use crate::{
-    artifact::ArtifactError,
+    artifact::{ArtifactError, set_stream_sizes},
     job::preview::{Preview, Reader},
 };
 
@@ -50,7 +50,7 @@ impl Stream {
             Failure::Usage(format!("--stream: {} cannot be written: {error}", path.display()))
         };
         if path == Path::new(STDOUT) {
-            return Self::start(None, || Ok(io::stdout())).map(Some);
+            return Self::start(None, |reader| write(io::stdout(), reader)).map(Some);
         }
         let here = absolute(path).map_err(refused)?;
         if taken.any(|other| absolute(other).is_ok_and(|other| other == here)) {
@@ -60,24 +60,28 @@ impl Stream {
             // Opening a FIFO waits for a reader.
             Ok(found) if !found.is_file() && !found.is_dir() => {
                 let path = path.to_owned();
-                Self::start(None, move || OpenOptions::new().write(true).open(path))
+                Self::start(None, move |reader| write(OpenOptions::new().write(true).open(path)?, reader))
             }
             Ok(found) if found.is_file() && !overwrite => Err(ArtifactError::Exists(path.to_owned()).into()),
             _ => {
                 let file = File::create(path).map_err(refused)?;
-                Self::start(Some(path.to_owned()), || Ok(file))
+                let write = move |reader| {
+                    write(&file, reader)?;
+                    set_stream_sizes(&file)
+                };
+                Self::start(Some(path.to_owned()), write)
             }
         }
         .map(Some)
     }
 
-    fn start<W: Write>(
+    fn start(
         file: Option<PathBuf>,
-        open: impl FnOnce() -> io::Result<W> + Send + 'static,
+        write: impl FnOnce(Reader) -> io::Result<()> + Send + 'static,
     ) -> Result<Self, Failure> {
         let preview = Arc::new(Preview::default());
         let reader = preview.read();
-        let write = move || match open().and_then(|out| write(out, reader)) {
+        let write = move || match write(reader) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                 say("nobody reads the stream any more; the piece goes on");
                 Ok(())
