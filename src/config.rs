@@ -447,7 +447,7 @@ mod tests {
     }
 
     #[test]
-    fn there_are_no_more_threads_than_processors_are_made() {
+    fn threads_and_workers_have_bounds() {
         for (option, allowed, refused) in [
             ("--threads", ["0", "1024"], ["1025", "-1", "x"]),
             ("--workers", ["1", "1024"], ["0", "1025", "99999999999999999999"]),

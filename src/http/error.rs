@@ -183,8 +183,8 @@ impl From<PlanError> for ApiError {
 impl From<EngineChoiceError> for ApiError {
     fn from(error: EngineChoiceError) -> Self {
         match error {
-            EngineChoiceError::Unavailable { .. } => {
-                let field = FieldError { field: "engine".to_owned(), message: error.to_string() };
+            EngineChoiceError::Unavailable { field, .. } => {
+                let field = FieldError { field: field.to_owned(), message: error.to_string() };
                 Self { errors: vec![field], ..Self::new(Code::EngineUnavailable, error.to_string()) }
             }
             EngineChoiceError::Unsupported(errors) => Self::fields(Code::EngineUnsupported, errors),

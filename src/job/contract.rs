@@ -126,7 +126,11 @@ fn a_job_goes_its_way(make: Make) {
     };
     store.report(id, 1, planned).unwrap();
     stage(&*store, &claim, JobState::Rendering);
+    let message = || store.get(id).unwrap().unwrap().message;
+    store.report(id, 1, Report::Loading).unwrap();
+    assert_eq!(message(), "loading the model");
     store.report(id, 1, Report::Rendered { section: 1, done: 0.5 }).unwrap();
+    assert_eq!(message(), "rendering section 2 of 2: Motif");
     let job = store.get(id).unwrap().unwrap();
     assert!(
         (job.progress - Shares::default().while_rendering([(400, 150.0 / 400.0)].into_iter())).abs() < 1e-9,

@@ -71,6 +71,8 @@ pub enum EngineChoiceError {
     Unavailable {
         /// Its name.
         engine: &'static str,
+        /// What of the request asked for it: `engine`, or its `model`.
+        field: &'static str,
         /// Why it cannot.
         #[source]
         cause: NoModel,
@@ -138,9 +140,10 @@ impl Engines {
         let (engine, reason) = match request.engine {
             EngineChoice::Synth => (Arc::clone(&self.synth), "asked for".to_owned()),
             EngineChoice::Musicgen => {
+                let field = if request.model.is_some() { "model" } else { "engine" };
                 let engine = self
                     .model(request.model.as_deref())
-                    .map_err(|cause| EngineChoiceError::Unavailable { engine: MUSICGEN, cause })?;
+                    .map_err(|cause| EngineChoiceError::Unavailable { engine: MUSICGEN, field, cause })?;
                 if let Some(message) = too_large(request, &engine.limits()) {
                     let errors = vec![FieldError { field: "model".into(), message }];
                     return Err(EngineChoiceError::Unsupported(errors));

@@ -71,8 +71,8 @@ impl Failure {
                 None => say(&format!("  {}: {}", error.field, error.message)),
             }
         }
-        if let Self::Engine(error @ EngineChoiceError::Unavailable { cause, .. }) = self {
-            say(&format!("  --engine: {error}"));
+        if let Self::Engine(error @ EngineChoiceError::Unavailable { field, cause, .. }) = self {
+            say(&format!("  --{field}: {error}"));
             if let Some(cause) = &cause.source {
                 say(&format!("  {}", chain(&**cause)));
             }

@@ -444,7 +444,9 @@ fn what_cannot_be_had_is_refused_before_anything_is_rendered() {
     let hub = "facebook/musicgen-small";
     for (arguments, why) in [
         (&["--engine", "musicgen"][..], "timbre models pull facebook/musicgen-small"),
+        (&["--engine", "musicgen"], "--engine: engine musicgen is not available"),
         (&["--engine", "musicgen", "--model", hub], "facebook/musicgen-small is not on this machine"),
+        (&["--engine", "musicgen", "--model", hub], "--model: engine musicgen is not available"),
         (
             &["--engine", "musicgen", "--model", "no such/model"],
             "neither a directory here nor a name on the hub",

@@ -47,10 +47,13 @@ fn faulty_fields_are_named() {
 #[test]
 fn impossible_engines_are_refused_at_once() {
     let server = Server::start();
-    let problem = server
-        .post_json("/generate", &json!({"prompt": "piano", "engine": "musicgen"}))
-        .problem(422, "engine_unavailable");
-    assert_eq!(problem.errors[0].field, "engine");
+    for (body, field) in [
+        (json!({"prompt": "piano", "engine": "musicgen"}), "engine"),
+        (json!({"prompt": "piano", "engine": "musicgen", "model": "no/model"}), "model"),
+    ] {
+        let problem = server.post_json("/generate", &body).problem(422, "engine_unavailable");
+        assert_eq!(problem.errors[0].field, field);
+    }
     let body = json!({"prompt": "piano", "engine": "synth", "sampling": {"top_k": 5}});
     let problem = server.post_json("/generate", &body).problem(422, "engine_unsupported");
     assert_eq!(problem.errors[0].field, "sampling");
