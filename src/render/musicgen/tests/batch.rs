@@ -64,13 +64,18 @@ fn pieces_become_what_they_are_alone_whoever_comes_and_goes() {
     }
 }
 
+/// A batch whose only place is taken by a piece that would take minutes.
+fn full(model: &Arc<LanguageModel>) -> (Batch, Going) {
+    let batch = Batch::new(1);
+    let long = batch.join(model, piece(model, 20_000)).unwrap();
+    while long.news().unwrap().is_none() {}
+    (batch, long)
+}
+
 #[test]
 fn one_that_is_not_wanted_any_more_leaves_its_place() {
     let model = Arc::new(model(false));
-    let batch = Batch::new(1);
-    // It would take minutes.
-    let long = batch.join(&model, piece(&model, 20_000)).unwrap();
-    while long.news().unwrap().is_none() {}
+    let (batch, long) = full(&model);
     let next = batch.join(&model, piece(&model, 1)).unwrap();
     drop(long);
     assert_eq!(wait(&next).unwrap().1.codes(), finish(&model, piece(&model, 1)));
@@ -79,9 +84,7 @@ fn one_that_is_not_wanted_any_more_leaves_its_place() {
 #[test]
 fn one_that_is_not_wanted_any_more_does_not_wait_for_a_place() {
     let model = Arc::new(model(false));
-    let batch = Batch::new(1);
-    let long = batch.join(&model, piece(&model, 20_000)).unwrap();
-    while long.news().unwrap().is_none() {}
+    let (batch, long) = full(&model);
     let next = batch.join(&model, piece(&model, 1)).unwrap();
     assert_eq!(batch.waiting(), 1);
     drop(next);
