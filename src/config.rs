@@ -221,15 +221,14 @@ impl Rendering {
     /// Threads to render with.
     pub fn thread_count(&self) -> usize {
         match self.threads {
-            0 => std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
+            0 => processors(),
             threads => threads,
         }
     }
 
     /// Processors there are, when more threads were asked for.
     pub fn fewer_processors(&self) -> Option<usize> {
-        let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        (self.threads > processors).then_some(processors)
+        Some(processors()).filter(|processors| self.threads > *processors)
     }
 
     /// Variables by which the threads of models are bound: candle's and those of `rayon`, on which it multiplies. Without a number
@@ -393,6 +392,10 @@ pub fn bit_depth(text: &str) -> Result<BitDepth, String> {
         "32f" | "float32" => Ok(BitDepth::Float32),
         _ => Err("choose 16, 24 or 32f".into()),
     }
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
 fn threads(text: &str) -> Result<usize, String> {

@@ -80,6 +80,9 @@ pub struct NewJob {
     pub warnings: Vec<String>,
 }
 
+/// What is said while the engine loads its model.
+pub(crate) const LOADING: &str = "loading the model";
+
 /// Progress that follows time alone is written down in steps of this.
 const LEAST_STEP: f64 = 0.01;
 
@@ -256,7 +259,7 @@ impl Job {
                     self.warn(warning);
                 }
             }
-            Report::Loading => "loading the model".clone_into(&mut self.message),
+            Report::Loading => LOADING.clone_into(&mut self.message),
             Report::Rendered { section, done } => {
                 let count = self.sections.len();
                 let Some(entry) = self.sections.get_mut(section) else { return Ok(false) };

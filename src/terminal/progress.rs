@@ -15,6 +15,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use super::{say, table::speed};
 use crate::{
     job::{
+        LOADING,
         pace::{self, Course},
         preview::Preview,
         run::Progress,
@@ -31,8 +32,6 @@ const LINES: f64 = 4.0;
 const WORTH_A_WORD: f64 = 2.0;
 /// What is said of a section that nothing has come of.
 const WAITING: &str = "waiting";
-/// The same of the first one, until there is a model to play it.
-const LOADING: &str = "loading the model";
 
 /// Shows progress on standard error, and stops the job once it was interrupted.
 #[derive(Debug)]
@@ -127,7 +126,7 @@ impl<'a> TerminalProgress<'a> {
         Self { interrupted, view, describe, real_time_factor: None, preview: None }
     }
 
-    /// Whoever renders was measured, or was not.
+    /// Estimates start from what was measured: seconds of work for a second of music.
     pub(super) fn measured(self, real_time_factor: Option<f64>) -> Self {
         Self { real_time_factor, ..self }
     }

@@ -639,7 +639,14 @@ fn the_first_estimate_is_what_was_measured() {
         status["eta_seconds"].as_f64()
     };
     assert_eq!(first("1"), None, "nothing was measured");
-    let bench = run(&directory, &["bench", "model", "--json", "--threads", "1", "--device", "cpu"]);
+    let bench = |model: &[&str]| {
+        let on_one_thread =
+            ["bench", "--json", "--threads", "1", "--device", "cpu", "--default-model", "model"];
+        run(&directory, &[&on_one_thread[..], model].concat())
+    };
+    let other = bench(&["no-such-model"]);
+    assert!(!other.status.success() && said(&other).contains("no-such-model"), "{}", said(&other));
+    let bench = bench(&[]);
     assert!(bench.status.success(), "{}", said(&bench));
     let report: Value = serde_json::from_slice(&bench.stdout).unwrap();
     let kept = directory.path().join(report["kept"].as_str().unwrap());

@@ -54,8 +54,8 @@ impl MusicGen {
     ) -> Result<Self, ModelError> {
         let config = Config::open(directory)?;
         let checkpoint = Checkpoint::open(directory)?;
-        // Not in the pool of threads that compute: others may be playing there.
         let shape = config.codec.clone();
+        // Not in the pool of threads that compute: others may be playing there.
         let (language, codec) = thread::scope(|scope| {
             let weights = CodecWeights { checkpoint: &checkpoint, device: codec_device, cancel };
             let codec = scope.spawn(move || Codec::load(shape, &weights));
